@@ -1,0 +1,41 @@
+//! The model of Paceline: ids, names, jobs, workflows, policies, events.
+//!
+//! Pure by rule: no IO, no clock, no randomness, no async runtime. What needs the time or a
+//! random number takes it as an argument.
+//!
+//! The JSON field names and enum spellings of the public model are a promise: definitions
+//! written for its predecessors parse here unchanged. Durations are read as Go duration
+//! strings (`"1m30s"`) and as integer nanoseconds, and written as strings.
+
+pub mod duration;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod name;
+pub mod node;
+pub mod outcome;
+pub mod priority;
+pub mod retry;
+pub mod task;
+pub mod workflow;
+
+pub use bytes::Bytes;
+pub use event::{Event, EventKind};
+pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
+pub use job::{Job, JobSpec, JobStatus};
+pub use name::{IdempotencyKey, NameError, Namespace, Tag, TaskName, TaskType, UniqueKey, Version};
+pub use node::NodeInfo;
+pub use outcome::{JobError, Outcome, Settlement};
+pub use priority::{Priority, Tier, TierWeights};
+pub use retry::RetryPolicy;
+pub use task::Task;
+pub use workflow::{WorkflowDefinition, WorkflowStatus};
+
+/// A point in time on the server's clock: milliseconds since the Unix epoch.
+pub type UnixMillis = u64;
+
+/// Largest payload or result that is accepted unless configured otherwise: 256 KiB.
+pub const DEFAULT_MAX_PAYLOAD: usize = 256 * 1024;
+
+/// Largest value that the payload limit may be raised to: 8 MiB.
+pub const MAX_PAYLOAD_CEILING: usize = 8 * 1024 * 1024;
