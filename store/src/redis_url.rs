@@ -166,9 +166,7 @@ pub enum RedisUrlError {
         name: String,
     },
     /// `cert` without `key`, or the reverse.
-    #[error(
-        "a client certificate needs both files: give cert= and key= together in the Redis URL"
-    )]
+    #[error("a client certificate needs both files: give cert= and key= together in the Redis URL")]
     HalfCertificate,
 }
 

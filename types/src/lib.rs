@@ -29,7 +29,7 @@ pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
 pub use task::Task;
-pub use workflow::{WorkflowDefinition, WorkflowStatus};
+pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 
 /// A point in time on the server's clock: milliseconds since the Unix epoch.
 pub type UnixMillis = u64;

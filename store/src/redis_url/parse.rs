@@ -21,10 +21,12 @@ impl FromStr for RedisUrl {
 
     fn from_str(text: &str) -> Result<Self, RedisUrlError> {
         let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| RedisUrlError::Scheme {
-            // Without `://` the text may be anything, a bare password included.
-            found: String::new(),
-        })?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| RedisUrlError::Scheme {
+                // Without `://` the text may be anything, a bare password included.
+                found: String::new(),
+            })?;
         let (kind, encrypted) = match scheme {
             "redis" => (Kind::Standalone, false),
             "rediss" => (Kind::Standalone, true),
@@ -45,7 +47,8 @@ impl FromStr for RedisUrl {
         let (path, query) = after.split_once('?').unwrap_or((after, ""));
         // An `@` behind the host part is the rest of a password that was cut at a reserved
         // character; guessing on would connect elsewhere, or print half of it.
-        if path.contains(['@', '#']) || (!authority.contains('@') && query.contains('@')) {
+        let cut = path.is_empty() && !authority.contains('@') && query.contains('@');
+        if cut || path.contains(['@', '#']) {
             return Err(RedisUrlError::Unescaped);
         }
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -160,13 +163,14 @@ fn endpoint(
     }
     let port = match port {
         None => default_port,
-        Some(port) => port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or_else(|| RedisUrlError::Port {
-                host: host.to_owned(),
-            })?,
+        Some(port) => {
+            port.parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| RedisUrlError::Port {
+                    host: host.to_owned(),
+                })?
+        }
     };
     Ok(Endpoint::Tcp {
         host: host.to_owned(),

@@ -82,7 +82,9 @@ const BAD: &[(&str, &str)] = &[
 #[test]
 fn good_addresses_are_read_whole() {
     for (text, shown) in GOOD {
-        let url: RedisUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let url: RedisUrl = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(url.to_string(), *shown, "{text}");
         assert!(!format!("{url:?}").contains("secret"), "{text}");
     }

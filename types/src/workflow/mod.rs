@@ -1,7 +1,14 @@
-//! Workflows: the definition that a caller writes, its validation, and how an instance stands.
+//! Workflows: the definition that a caller writes, its validation, the plan that comes of it,
+//! what is kept of an instance, and how an instance reads.
 
 mod definition;
 mod instance;
+mod plan;
+mod record;
+mod validate;
 
 pub use definition::{DefinitionError, ResultFrom, TaskDefinition, WorkflowDefinition};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
+pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
+pub use record::{Ending, Header, Stage, TaskRecord};
+pub use validate::{MAX_DEPENDENCIES, MAX_TASKS};

@@ -1,0 +1,133 @@
+#!lua flags=allow-oom
+--[[ commit: saves the next state of workflows with all that follows from it, and takes the inbox
+     entries that caused it away, all or nothing for each workflow.
+  keys    1 events, 2 inbox, 3 leader
+  args    1 term, 2 event cap, 3 retention of workflows in ms,
+          4 number of entries, entries,
+          number of parked items, items,
+          read ahead after ('' from the oldest), read ahead count (0 none),
+          number of commits, for each:
+            workflow, expected revision, header ('' unchanged), more (0|1),
+            deadline ('' keep, '-' disarm, ms from now), close (0|1),
+            n, n times: task field, record,
+            n, n times: job, '<ident> <policy>\n<body>',
+            n, reason, n times: job to cancel,
+            n, n times: kind, item
+  reply   {'ok', {for each commit: 'c<revision>' | 's' stale | 'm' missing},
+          {for each entry read ahead: {id, items}}} | {'fenced', newest term}
+  events  those of the commits, job.enqueued, job.cancelled
+]]
+--@include lib/base.lua
+--@include lib/events.lua
+--@include lib/lanes.lua
+--@include lib/jobs.lua
+--@include lib/endings.lua
+--@include lib/cancelling.lua
+--@include lib/term.lua
+
+local refusal = fenced()
+if refusal then return refusal end
+local cap, retention = ARGV[2], tonumber(ARGV[3])
+local at = 3
+local function arg()
+  at = at + 1
+  return ARGV[at]
+end
+local function list()
+  local items = {}
+  for i = 1, tonumber(arg()) do items[i] = arg() end
+  return items
+end
+
+local consumed, parked = list(), list()
+local after, ahead = arg(), tonumber(arg())
+local outcomes, whole = {}, true
+local closed = {}
+
+-- Skips the lists of a commit that is refused.
+local function skip()
+  for _, width in ipairs({ 2, 2, 1, 2 }) do
+    local count = tonumber(arg())
+    if width == 1 then arg() end
+    at = at + count * width
+  end
+end
+
+for i = 1, tonumber(arg()) do
+  local id, expected, header, more, deadline, close = arg(), arg(), arg(), arg(), arg(), arg()
+  local record = prefix .. 'wf:' .. id
+  local revision = redis.call('HGET', record, 'r')
+  if not revision then
+    outcomes[i] = 'm'
+    skip()
+  elseif revision ~= expected then
+    outcomes[i], whole = 's', false
+    skip()
+  else
+    local fields = { 'r', string.format('%.0f', tonumber(revision) + 1) }
+    outcomes[i] = 'c' .. fields[2]
+    if header ~= '' then
+      fields[#fields + 1] = 's'
+      fields[#fields + 1] = header
+    end
+    if close == '1' then
+      fields[#fields + 1] = 'e'
+      fields[#fields + 1] = now
+      fields[#fields + 1] = 'x'
+      fields[#fields + 1] = retention == 0 and 0 or now + retention
+      closed[#closed + 1] = id
+      deadline, more = '-', '0'
+      redis.call('ZREM', prefix .. 'workflows:active', id)
+      redis.call('ZADD', prefix .. 'ended', retention == 0 and '+inf' or now + retention,
+        now .. 'w' .. id)
+    end
+    if deadline == '-' then
+      redis.call('ZREM', prefix .. 'workflows:deadlines', id)
+    elseif deadline ~= '' then
+      local moment = now + tonumber(deadline)
+      fields[#fields + 1] = 'd'
+      fields[#fields + 1] = moment
+      redis.call('ZADD', prefix .. 'workflows:deadlines', moment, id)
+    end
+    redis.call(more == '1' and 'SADD' or 'SREM', prefix .. 'workflows:unfinished', id)
+    for _ = 1, 2 * tonumber(arg()) do fields[#fields + 1] = arg() end
+    redis.call('HSET', record, unpack(fields))
+
+    local records = {}
+    for _ = 1, tonumber(arg()) do
+      local job, rest = arg(), arg()
+      local name = prefix .. 'j:' .. job
+      if redis.call('EXISTS', name) == 0 then
+        local ident = string.match(rest, '^%S+')
+        records[#records + 1] = name
+        records[#records + 1] = enqueue(lane_of(ident), 'j', job) .. ' ' .. rest
+        emit('job.enqueued', job .. US .. '0' .. US .. '0' .. US .. ident)
+      end
+    end
+    if #records > 0 then redis.call('MSET', unpack(records)) end
+
+    local cancels, reason = tonumber(arg()), arg()
+    for _ = 1, cancels do cancel_job(arg(), reason, 0) end
+    for _ = 1, tonumber(arg()) do emit(arg(), arg()) end
+  end
+end
+
+if whole then
+  if #consumed > 0 then redis.call('XDEL', KEYS[2], unpack(consumed)) end
+  for _, item in ipairs(parked) do
+    redis.call('LPUSH', prefix .. 'parked', item)
+    redis.call('LTRIM', prefix .. 'parked', 0, 999)
+  end
+end
+announce_lanes()
+write_endings()
+tell_waiters(closed)
+write_events(cap)
+
+local next_entries = {}
+if ahead > 0 then
+  local entries = redis.call('XRANGE', KEYS[2], after == '' and '-' or '(' .. after, '+',
+    'COUNT', ahead)
+  for i, entry in ipairs(entries) do next_entries[i] = { entry[1], entry[2][2] } end
+end
+return { 'ok', outcomes, next_entries }

@@ -1,0 +1,38 @@
+-- Cancels one job wherever it stands. Returns 'done', 'requested' (it runs: its node is told,
+-- and whatever its run comes to, it ends cancelled), 'unknown', or the letter of its end.
+local function cancel_job(id, reason, retention)
+  local runs = prefix .. 'runs'
+  local token = redis.call('HGET', runs, id)
+  if token then
+    if string.sub(token, 1, 1) ~= 'c' then
+      local node = string.sub(token, 2, 27)
+      redis.call('HSET', runs, id, 'c' .. string.sub(token, 2))
+      redis.call('SADD', prefix .. 'cancels:' .. node, id)
+      redis.call('PUBLISH', prefix .. 'cancel:' .. node, id)
+    end
+    return 'requested'
+  end
+  local entry, ident, policy = job_header(id)
+  if not entry then return 'unknown' end
+  local text = redis.call('GET', prefix .. 's:' .. id)
+  local state = parse_state(text)
+  local letter = state.letter
+  if TERMINAL[letter] then return letter end
+  if letter == 'S' or letter == 'R' then
+    redis.call('ZREM', prefix .. 'delayed', id)
+  elseif letter == 'Z' then
+    redis.call('ZREM', prefix .. 'delayed', id)
+    redis.call('ZREM', prefix .. 'paused', id)
+  else
+    leave_lane(lane_of(ident), letter == 'P' and state.x or entry)
+  end
+  local workflow = in_workflow(ident)
+  redis.call('SET', prefix .. 's:' .. id,
+    format_state('X', state, removal_time(retention, workflow), reason))
+  local unique = policy_field(policy, 'u')
+  if unique then release_unique(unique, id) end
+  local detail = state.attempt .. US .. state.run .. US .. ident
+  emit('job.cancelled', job_item(id, detail, reason))
+  book_end(id, 'X', detail, retention, workflow, reason)
+  return 'done'
+end

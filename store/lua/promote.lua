@@ -1,0 +1,45 @@
+#!lua flags=allow-oom
+--[[ promote: moves delayed jobs that are due to their lanes.
+  keys    1 events, 2 delayed, 3 leader
+  args    1 term, 2 event cap, 3 most to move
+  reply   {'ok', moved, ms until the next is due (-1 none)} | {'fenced', newest term}
+  events  job.dispatched, job.resumed
+]]
+--@include lib/base.lua
+--@include lib/events.lua
+--@include lib/lanes.lua
+--@include lib/jobs.lua
+--@include lib/term.lua
+
+local refusal = fenced()
+if refusal then return refusal end
+local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[3]))
+local moved = 0
+if #ids > 0 then
+  local names, records = {}, {}
+  for i, id in ipairs(ids) do names[i] = prefix .. 's:' .. id end
+  local states = redis.call('MGET', unpack(names))
+  for i, id in ipairs(ids) do
+    local entry, ident = job_header(id)
+    local state = parse_state(states[i])
+    if entry and not TERMINAL[state.letter] then
+      local kind = 'job.dispatched'
+      if state.letter == 'Z' then
+        kind = 'job.resumed'
+        state.errors = 0
+        redis.call('ZREM', prefix .. 'paused', id)
+      end
+      local place = enqueue(lane_of(ident), 's', id)
+      records[#records + 1] = names[i]
+      records[#records + 1] = format_state('P', state, place, state.tail)
+      emit(kind, id .. US .. state.attempt .. US .. state.run .. US .. ident)
+      moved = moved + 1
+    end
+  end
+  redis.call('ZREM', KEYS[2], unpack(ids))
+  if #records > 0 then redis.call('MSET', unpack(records)) end
+  announce_lanes()
+  write_events(ARGV[2])
+end
+local next_due = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+return { 'ok', moved, next_due and math.max(0, tonumber(next_due) - now) or -1 }

@@ -1,0 +1,86 @@
+#!lua flags=allow-oom
+--[[ purge: removes what is past its retention: one packet of jobs, or a step of one workflow.
+     Trims the event log to about its cap of events, and the dead letters to theirs.
+  keys    1 events, 2 ended, 3 leader
+  args    1 term, 2 cap of events, 3 most to look at, 4 cap of dead letters
+  reply   {'ok', removed, 1 when more is past its time} | {'fenced', newest term}
+  events  none
+]]
+--@include lib/base.lua
+--@include lib/jobs.lua
+--@include lib/term.lua
+--@include lib/forgetting.lua
+
+local refusal = fenced()
+if refusal then return refusal end
+local removed, most = 0, tonumber(ARGV[3])
+
+-- '<ended ms><letter><id>,<id>…'; w for a workflow.
+local function purge_workflow(id)
+  local record = prefix .. 'wf:' .. id
+  local expires = tonumber(redis.call('HGET', record, 'x') or '0')
+  if expires == 0 or expires > now then return true end
+  local ids, fields, more = {}, {}, false
+  local scan = redis.call('HSCAN', record, 0, 'COUNT', most)
+  for i = 1, #scan[2], 2 do
+    if string.sub(scan[2][i], 1, 1) == 't' then
+      if #ids < most then
+        fields[#fields + 1] = scan[2][i]
+        ids[#ids + 1] = string.match(scan[2][i + 1], '^%a %d+ (%w+)')
+      else
+        more = true
+      end
+    end
+  end
+  forget_jobs(ids)
+  removed = removed + #ids
+  if #fields > 0 then redis.call('HDEL', record, unpack(fields)) end
+  if more or scan[1] ~= '0' then return false end
+  redis.call('UNLINK', record, prefix .. 'wd:' .. id)
+  removed = removed + 1
+  return true
+end
+
+local packet = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1)[1]
+if packet then
+  local letter, list = string.match(packet, '^%d+(%a)(.*)$')
+  if letter == 'w' then
+    if purge_workflow(list) then redis.call('ZREM', KEYS[2], packet) end
+  else
+    local ids, names, past = {}, {}, {}
+    for id in string.gmatch(list, '[^,]+') do
+      ids[#ids + 1] = id
+      names[#names + 1] = prefix .. 's:' .. id
+    end
+    local states = redis.call('MGET', unpack(names))
+    for i, id in ipairs(ids) do
+      -- A job that was retried since has a later packet, or none yet.
+      if states[i] then
+        local state = parse_state(states[i])
+        if TERMINAL[state.letter] and tonumber(state.x) > 0 and tonumber(state.x) <= now then
+          past[#past + 1] = id
+        end
+      end
+    end
+    forget_jobs(past)
+    removed = removed + #past
+    redis.call('ZREM', KEYS[2], packet)
+  end
+end
+
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if first then
+  local total = tonumber(redis.call('GET', prefix .. 'events:count') or '0')
+  local kept = total - tonumber(first[2][2])
+  local cap = tonumber(ARGV[2])
+  if kept > cap then
+    local entries = redis.call('XLEN', KEYS[1])
+    redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', math.ceil(entries * cap / kept), 'LIMIT', 10000)
+  end
+end
+local letters = redis.call('ZCARD', prefix .. 'dead') - tonumber(ARGV[4])
+if letters > 0 then
+  redis.call('ZREMRANGEBYRANK', prefix .. 'dead', 0, math.min(letters, most) - 1)
+end
+local more = #redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1)
+return { 'ok', removed, more }

@@ -1,0 +1,34 @@
+#!lua
+--[[ retry: starts a new generation of a job that is dead or cancelled.
+  keys    1 events, 2 record (j:<id>), 3 state (s:<id>)
+  args    1 event cap
+  reply   {'ok'} | {'unknown'} | {'state', letter} (not dead and not cancelled)
+          | {'workflow'} (a task's job is retried with its workflow) | {'duplicate', holder}
+  events  job.retrying
+]]
+--@include lib/base.lua
+--@include lib/events.lua
+--@include lib/lanes.lua
+--@include lib/jobs.lua
+
+local id = string.sub(KEYS[2], -26)
+local entry, ident, policy = job_header(id)
+if not entry then return { 'unknown' } end
+local state = parse_state(redis.call('GET', KEYS[3]))
+if redis.call('HEXISTS', prefix .. 'runs', id) == 1 then return { 'state', 'r' } end
+if state.letter ~= 'D' and state.letter ~= 'X' then return { 'state', state.letter or 'P' } end
+if in_workflow(ident) then return { 'workflow' } end
+local unique = policy_field(policy, 'u')
+if unique then
+  local holder = redis.call('GET', prefix .. 'unique:' .. unique)
+  if holder and holder ~= id then return { 'duplicate', holder } end
+  redis.call('SET', prefix .. 'unique:' .. unique, id)
+end
+redis.call('ZREM', prefix .. 'dead', id)
+state.attempt, state.crashes, state.errors = 0, 0, 0
+local place = enqueue(lane_of(ident), 's', id)
+redis.call('SET', KEYS[3], format_state('P', state, place, state.tail))
+emit('job.retrying', id .. US .. '0' .. US .. state.run .. US .. ident)
+announce_lanes()
+write_events(ARGV[1])
+return { 'ok' }

@@ -1,0 +1,41 @@
+#!lua flags=allow-oom
+--[[ watch: notes that a client waits for the end of jobs and workflows, up to 100 in all.
+  keys    1 events, then the state (s:<id>) of jobs and the record (wf:<id>) of workflows
+  args    1 channel of the client, 2 number of jobs
+  reply   for each: 'waiting', 'ended', 'unknown'
+  events  none
+]]
+--@include lib/base.lua
+--@include lib/jobs.lua
+
+local channel, jobs = ARGV[1], tonumber(ARGV[2])
+local waiters = prefix .. 'waiters'
+local replies = {}
+for i = 2, #KEYS do
+  local name = KEYS[i]
+  local id = string.sub(name, -26)
+  local letter, known
+  if i - 1 <= jobs then
+    letter = redis.call('GETRANGE', name, 0, 0)
+    known = letter ~= '' or redis.call('EXISTS', prefix .. 'j:' .. id) == 1
+    if TERMINAL[letter] then letter = 'ended' end
+  else
+    local status = redis.call('HGET', name, 's')
+    known = status
+    if status and string.find(status, '^[CFX]') then letter = 'ended' end
+  end
+  if letter == 'ended' then
+    replies[i - 1] = 'ended'
+  elseif not known then
+    replies[i - 1] = 'unknown'
+  else
+    local names = redis.call('HGET', waiters, id)
+    if not names then
+      redis.call('HSET', waiters, id, channel)
+    elseif not string.find(' ' .. names .. ' ', ' ' .. channel .. ' ', 1, true) then
+      redis.call('HSET', waiters, id, names .. ' ' .. channel)
+    end
+    replies[i - 1] = 'waiting'
+  end
+end
+return replies

@@ -1,0 +1,157 @@
+//! The head of each script is its contract; this test holds both sides to it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use paceline_types::EventKind;
+
+/// Scripts, and the Rust side of each.
+const SIDES: &[(&str, &str)] = &[
+    ("beat", include_str!("node.rs")),
+    ("cancel", include_str!("cancel.rs")),
+    ("cancel_workflow", include_str!("workflow.rs")),
+    ("check_lanes", include_str!("leader.rs")),
+    ("commit", include_str!("commit.rs")),
+    ("expire_nodes", include_str!("leader.rs")),
+    ("get", include_str!("read.rs")),
+    ("hold", include_str!("leadership.rs")),
+    ("join", include_str!("node.rs")),
+    ("leave", include_str!("node.rs")),
+    ("overdue", include_str!("list/workflows.rs")),
+    ("promote", include_str!("leader.rs")),
+    ("purge", include_str!("leader.rs")),
+    ("purge_dead", include_str!("dead_letters.rs")),
+    ("recover", include_str!("recover.rs")),
+    ("resign", include_str!("leadership.rs")),
+    ("resume", include_str!("resume.rs")),
+    ("retry", include_str!("retry.rs")),
+    ("submit", include_str!("submit.rs")),
+    ("submit_workflow", include_str!("workflow.rs")),
+    ("survey", include_str!("leader.rs")),
+    ("take", include_str!("leadership.rs")),
+    ("turn", include_str!("turn.rs")),
+    ("watch", include_str!("watch.rs")),
+];
+
+/// Answers that are read in one place for all of the leader's scripts.
+const SHARED: &str = include_str!("mod.rs");
+
+fn lua(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua").join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn header(name: &str, source: &str) -> String {
+    let start = source
+        .find("--[[")
+        .unwrap_or_else(|| panic!("{name}.lua has no header"));
+    let end = source
+        .find("]]")
+        .unwrap_or_else(|| panic!("{name}.lua: the header has no end"));
+    source[start + 4..end].trim().to_owned()
+}
+
+/// One section of a header: from its word to the next one.
+fn section<'a>(header: &'a str, word: &str) -> &'a str {
+    let sections = ["\n  keys ", "\n  args ", "\n  reply ", "\n  events "];
+    let this = sections
+        .iter()
+        .position(|section| section.trim() == word)
+        .expect("a section");
+    let start = header
+        .find(sections[this])
+        .unwrap_or_else(|| panic!("no {word} in: {header}"));
+    let end = sections
+        .get(this + 1)
+        .and_then(|next| header.find(next))
+        .unwrap_or(header.len());
+    &header[start + sections[this].len()..end]
+}
+
+/// Words in single quotes that are words: answers, not separators.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('\'')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase()))
+        .collect()
+}
+
+/// What a script and its helpers emit.
+fn emitted(source: &str) -> BTreeSet<String> {
+    let mut texts = vec![source.to_owned()];
+    texts.extend(
+        source
+            .lines()
+            .filter_map(|line| line.strip_prefix("--@include "))
+            .map(lua),
+    );
+    EventKind::ALL
+        .iter()
+        .map(|kind| kind.as_str().to_owned())
+        .filter(|kind| texts.iter().any(|text| text.contains(&format!("'{kind}'"))))
+        .collect()
+}
+
+#[test]
+fn every_script_has_a_header_of_the_fixed_form_and_a_rust_side() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("the scripts")
+        .filter_map(|entry| {
+            let name = entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
+            name.strip_suffix(".lua").map(str::to_owned)
+        })
+        .collect();
+    names.sort();
+    let known: Vec<&str> = SIDES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names, known,
+        "a script without a call, or a call without a script"
+    );
+    for (name, _) in SIDES {
+        let header = header(name, &lua(&format!("{name}.lua")));
+        assert!(
+            header.starts_with(&format!("{name}: ")),
+            "{name}: the header names another"
+        );
+        for word in ["keys", "args", "reply", "events"] {
+            assert!(
+                !section(&header, word).trim().is_empty(),
+                "{name}: {word} is empty"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_rust_side_knows_every_answer_of_the_header() {
+    for (name, rust) in SIDES {
+        let source = lua(&format!("{name}.lua"));
+        for word in quoted(section(&header(name, &source), "reply")) {
+            let literal = format!("\"{word}\"");
+            assert!(
+                rust.contains(&literal) || SHARED.contains(&literal) || word == "none",
+                "{name}.lua may answer '{word}', which its Rust side does not read"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_header_names_exactly_the_events_that_are_emitted() {
+    for (name, _) in SIDES {
+        let source = lua(&format!("{name}.lua"));
+        let header = header(name, &source);
+        let promised: BTreeSet<String> = section(&header, "events")
+            .split(|c: char| !(c.is_ascii_lowercase() || c == '.' || c == '_'))
+            .filter(|word| word.contains('.') && !word.starts_with("workflow."))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(promised, emitted(&source), "{name}.lua");
+    }
+}

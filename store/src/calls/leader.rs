@@ -1,0 +1,184 @@
+//! The leader's small calls: what there is to do, delayed work, removal, lanes. All carry the
+//! term, and an older one than the newest is refused.
+
+use std::time::Duration;
+
+use paceline_types::{NodeId, ShardIndex};
+
+use super::{CallError, Fenced, MAX_BATCH, expect_ok};
+use crate::script::{Invocation, Script};
+use crate::{Store, StoreError};
+
+pub(crate) static SURVEY: Script = script!("survey");
+pub(crate) static PROMOTE: Script = script!("promote");
+pub(crate) static EXPIRE_NODES: Script = script!("expire_nodes");
+pub(crate) static PURGE: Script = script!("purge");
+pub(crate) static CHECK_LANES: Script = script!("check_lanes");
+
+/// Dead letters that are kept for listing; the jobs themselves stay until their retention.
+pub const MAX_DEAD_LETTERS: u64 = 10_000;
+
+/// What there is to do in a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Entries in the inbox.
+    pub inbox: usize,
+    /// Workflows with effects left over.
+    pub unfinished: usize,
+    /// A deadline has passed.
+    pub overdue: bool,
+    /// When the next delayed job is due.
+    pub next_due_in: Option<Duration>,
+    /// A lease ran out, or a dead node still holds runs.
+    pub dead_nodes: bool,
+    /// Something is past its retention.
+    pub purgeable: bool,
+}
+
+/// What a promotion did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promoted {
+    /// Jobs that wait in their lanes now.
+    pub moved: usize,
+    /// When the next one is due; zero when more is due already.
+    pub next_due_in: Option<Duration>,
+}
+
+/// One step of a check of lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LanesChecked {
+    /// Lanes looked at.
+    pub seen: usize,
+    /// Of them, those that the ready index had wrong.
+    pub repaired: usize,
+    /// Where to go on; none at the end.
+    pub next: Option<String>,
+}
+
+fn due_in(millis: i64) -> Option<Duration> {
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+impl Store {
+    /// What there is to do in a shard, in one look.
+    ///
+    /// # Errors
+    /// [`Fenced`], or no answer.
+    pub async fn survey(&self, shard: ShardIndex, term: u64) -> Result<Survey, CallError<Fenced>> {
+        let keys = self.keys(shard)?;
+        let names = [
+            &keys.events,
+            &keys.inbox,
+            &keys.unfinished_workflows,
+            &keys.deadlines,
+            &keys.delayed,
+            &keys.leases,
+            &keys.ended,
+            &keys.leader,
+            &keys.recovering,
+        ];
+        let mut call = Invocation::new(&SURVEY, &names);
+        call.arg(term);
+        let mut reply = expect_ok("survey", self.link.call(&call).await?)?;
+        Ok(Survey {
+            inbox: reply.count()?,
+            unfinished: reply.count()?,
+            overdue: reply.int()? == 1,
+            next_due_in: due_in(reply.int()?),
+            dead_nodes: reply.int()? == 1,
+            purgeable: reply.int()? == 1,
+        })
+    }
+
+    /// Moves delayed jobs that are due to their lanes, at most `max` (up to [`MAX_BATCH`]).
+    ///
+    /// # Errors
+    /// [`Fenced`], or no answer: call again.
+    pub async fn promote(
+        &self,
+        shard: ShardIndex,
+        term: u64,
+        max: usize,
+    ) -> Result<Promoted, CallError<Fenced>> {
+        let keys = self.keys(shard)?;
+        let mut call = Invocation::new(&PROMOTE, &[&keys.events, &keys.delayed, &keys.leader]);
+        call.arg(term)
+            .arg(self.shared.event_cap)
+            .arg(max.min(MAX_BATCH));
+        let mut reply = expect_ok("promote", self.link.call(&call).await?)?;
+        Ok(Promoted {
+            moved: reply.count()?,
+            next_due_in: due_in(reply.int()?),
+        })
+    }
+
+    /// Declares nodes dead whose lease ran out by the server's clock. Returns them.
+    ///
+    /// # Errors
+    /// [`Fenced`], or no answer: call again; nodes that were declared dead are not named again.
+    pub async fn expire_nodes(
+        &self,
+        shard: ShardIndex,
+        term: u64,
+    ) -> Result<Vec<NodeId>, CallError<Fenced>> {
+        let keys = self.keys(shard)?;
+        let names = [&keys.events, &keys.leases, &keys.nodes, &keys.leader];
+        let mut call = Invocation::new(&EXPIRE_NODES, &names);
+        call.arg(term).arg(self.shared.event_cap).arg(MAX_BATCH);
+        let reply = expect_ok("expire_nodes", self.link.call(&call).await?)?;
+        reply
+            .rest()?
+            .iter()
+            .map(|bare| {
+                NodeId::from_bare(bare)
+                    .map_err(|_| StoreError::protocol("expire_nodes", "a node", bare).into())
+            })
+            .collect()
+    }
+
+    /// Removes what is past its retention, one packet: at most `max` records. Returns how many,
+    /// and whether there is more.
+    ///
+    /// # Errors
+    /// [`Fenced`], or no answer: call again.
+    pub async fn purge(
+        &self,
+        shard: ShardIndex,
+        term: u64,
+        max: usize,
+    ) -> Result<(usize, bool), CallError<Fenced>> {
+        let keys = self.keys(shard)?;
+        let mut call = Invocation::new(&PURGE, &[&keys.events, &keys.ended, &keys.leader]);
+        call.arg(term)
+            .arg(self.shared.event_cap)
+            .arg(max.min(MAX_BATCH))
+            .arg(MAX_DEAD_LETTERS);
+        let mut reply = expect_ok("purge", self.link.call(&call).await?)?;
+        Ok((reply.count()?, reply.int()? == 1))
+    }
+
+    /// Compares lanes with the index of those that have work, about `max` of them from `cursor`.
+    ///
+    /// # Errors
+    /// [`Fenced`], or no answer: call again.
+    pub async fn check_lanes(
+        &self,
+        shard: ShardIndex,
+        term: u64,
+        cursor: Option<&str>,
+        max: usize,
+    ) -> Result<LanesChecked, CallError<Fenced>> {
+        let keys = self.keys(shard)?;
+        let mut call = Invocation::new(&CHECK_LANES, &[&keys.events, &keys.lanes, &keys.leader]);
+        call.arg(term)
+            .arg(cursor.unwrap_or("0"))
+            .arg(max.min(MAX_BATCH));
+        let mut reply = expect_ok("check_lanes", self.link.call(&call).await?)?;
+        let next = reply.text()?;
+        Ok(LanesChecked {
+            next: (next != "0").then_some(next),
+            seen: reply.count()?,
+            repaired: reply.count()?,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Listing jobs.
+
+use paceline_types::{Job, JobId, JobStatus, ShardIndex};
+
+use super::cursor::Cursor;
+use super::sources::Slice;
+use super::{JobFilter, JobPage, ListError, PageRequest};
+use crate::Store;
+
+/// Where the jobs of a status are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Running,
+    Waiting,
+    Delayed,
+    Paused,
+    Ended,
+    Dead,
+    Tagged,
+}
+
+fn sources(filter: &JobFilter) -> &'static [Source] {
+    use JobStatus as S;
+    if filter.tag.is_some() {
+        return &[Source::Tagged];
+    }
+    match filter.status {
+        Some(S::Running) => &[Source::Running],
+        Some(S::Pending) => &[Source::Waiting],
+        Some(S::Scheduled | S::Retrying) => &[Source::Delayed],
+        Some(S::Paused) => &[Source::Paused],
+        Some(S::Completed | S::Cancelled | S::Dead) => &[Source::Ended],
+        None => &[
+            Source::Running,
+            Source::Waiting,
+            Source::Delayed,
+            Source::Paused,
+            Source::Ended,
+        ],
+    }
+}
+
+fn letters(status: Option<JobStatus>) -> &'static [char] {
+    match status {
+        Some(JobStatus::Completed) => &['C', 'K'],
+        Some(JobStatus::Dead) => &['D'],
+        Some(JobStatus::Cancelled) => &['X'],
+        _ => &[],
+    }
+}
+
+fn matches(filter: &JobFilter, source: Source, job: &Job) -> bool {
+    let in_place = match source {
+        Source::Running => job.status == JobStatus::Running,
+        Source::Waiting => job.status == JobStatus::Pending,
+        Source::Delayed => matches!(job.status, JobStatus::Scheduled | JobStatus::Retrying),
+        Source::Paused => job.status == JobStatus::Paused,
+        Source::Ended => job.status.is_terminal(),
+        Source::Dead => job.status == JobStatus::Dead,
+        Source::Tagged => true,
+    };
+    in_place
+        && filter.status.is_none_or(|status| job.status == status)
+        && filter
+            .task_type
+            .as_ref()
+            .is_none_or(|wanted| job.task_type == *wanted)
+        && filter.tag.as_ref().is_none_or(|tag| job.tags.contains(tag))
+}
+
+impl Store {
+    /// Jobs that match a filter, a page at a time. Jobs of workflows are found while they wait
+    /// and run; once ended, with their workflow.
+    ///
+    /// # Errors
+    /// A cursor of another list, or no answer.
+    pub async fn list_jobs(
+        &self,
+        filter: &JobFilter,
+        page: &PageRequest,
+    ) -> Result<JobPage, ListError> {
+        self.walk(filter, sources(filter), page).await
+    }
+
+    /// Dead letters, newest first.
+    ///
+    /// # Errors
+    /// A cursor of another list, or no answer.
+    pub async fn dead_letters(&self, page: &PageRequest) -> Result<JobPage, ListError> {
+        self.walk(&JobFilter::default(), &[Source::Dead], page)
+            .await
+    }
+
+    async fn walk(
+        &self,
+        filter: &JobFilter,
+        sources: &[Source],
+        page: &PageRequest,
+    ) -> Result<JobPage, ListError> {
+        let limit = page.limit();
+        let mut cursor = match &page.cursor {
+            Some(text) => text.parse()?,
+            None => Cursor::default(),
+        };
+        let mut items = Vec::new();
+        // Filters that match little must not turn a page into a walk over everything.
+        let mut reads = 0;
+        while cursor.shard < self.shards() {
+            let Some(&source) = sources.get(cursor.source) else {
+                cursor = Cursor {
+                    shard: cursor.shard + 1,
+                    ..Cursor::default()
+                };
+                continue;
+            };
+            if items.len() >= limit || reads >= 20 {
+                return Ok(JobPage {
+                    items,
+                    next: Some(cursor.to_string()),
+                });
+            }
+            reads += 1;
+            let want = limit - items.len();
+            let slice = self.slice(source, filter, &cursor, want).await?;
+            let ids: Vec<JobId> = slice
+                .ids
+                .iter()
+                .filter_map(|bare| JobId::from_bare(bare).ok())
+                .collect();
+            let found = self.jobs(&ids).await?;
+            items.extend(
+                found
+                    .into_iter()
+                    .flatten()
+                    .filter(|job| matches(filter, source, job)),
+            );
+            match slice.next {
+                Some(position) => cursor.position = position,
+                None => {
+                    cursor.source += 1;
+                    cursor.position.clear();
+                }
+            }
+        }
+        Ok(JobPage { items, next: None })
+    }
+
+    async fn slice(
+        &self,
+        source: Source,
+        filter: &JobFilter,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Slice, ListError> {
+        let shard = ShardIndex(cursor.shard);
+        let position = cursor.position.as_str();
+        Ok(match (source, &filter.tag) {
+            (Source::Running, _) => self.running(shard, position, limit).await?,
+            (Source::Waiting, _) => {
+                self.waiting(shard, filter.task_type.as_ref(), position, limit)
+                    .await?
+            }
+            (Source::Delayed, _) => self.delayed(shard, position, limit).await?,
+            (Source::Paused, _) => self.paused(shard, position, limit).await?,
+            (Source::Dead, _) => self.dead(shard, position, limit).await?,
+            (Source::Tagged, Some(tag)) => self.tagged(shard, tag, position, limit).await?,
+            (Source::Ended | Source::Tagged, _) => {
+                self.ended(shard, letters(filter.status), position, limit)
+                    .await?
+            }
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! The structures that lists are read from. Each gives ids and where to go on.
+
+use paceline_types::{JobId, ShardIndex, Tag, TaskType};
+use redis::Value;
+
+use crate::wire::reply::Reply;
+use crate::{Store, StoreError};
+
+/// Ids found, and the position to go on from; none at the end of the source.
+pub(super) struct Slice {
+    pub(super) ids: Vec<String>,
+    pub(super) next: Option<String>,
+}
+
+impl Slice {
+    fn end(ids: Vec<String>) -> Slice {
+        Slice { ids, next: None }
+    }
+}
+
+fn is_job(bare: &str) -> bool {
+    JobId::from_bare(bare).is_ok()
+}
+
+impl Store {
+    async fn strings(
+        &self,
+        what: &'static str,
+        command: &redis::Cmd,
+    ) -> Result<Vec<String>, StoreError> {
+        let value = match self.link.command(command).await? {
+            Value::Set(members) => Value::Array(members),
+            other => other,
+        };
+        Reply::list(what, value)?.rest()
+    }
+
+    /// Running jobs in the order of their ids. There are at most as many as run slots, so they
+    /// are read at once.
+    pub(super) async fn running(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let mut command = redis::cmd("HKEYS");
+        command.arg(&self.keys(shard)?.runs);
+        let mut ids = self.strings("HKEYS", &command).await?;
+        ids.sort();
+        ids.retain(|id| id.as_str() > position && is_job(id));
+        let next = (ids.len() > limit).then(|| ids[limit - 1].clone());
+        ids.truncate(limit);
+        Ok(Slice { ids, next })
+    }
+
+    /// Waiting jobs, lane by lane, oldest first. Position: `<lane>|<entry>`.
+    pub(super) async fn waiting(
+        &self,
+        shard: ShardIndex,
+        task_type: Option<&TaskType>,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let keys = self.keys(shard)?;
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(&keys.lanes);
+        let mut lanes = self.strings("SMEMBERS", &command).await?;
+        lanes.retain(|lane| {
+            task_type.is_none_or(|wanted| lane.split(':').nth(1) == Some(wanted.as_str()))
+        });
+        lanes.sort();
+        let (from_lane, mut from_entry) = position.split_once('|').unwrap_or(("", ""));
+        let mut ids = Vec::new();
+        for lane in lanes.iter().filter(|lane| lane.as_str() >= from_lane) {
+            let after = if lane == from_lane {
+                std::mem::take(&mut from_entry)
+            } else {
+                ""
+            };
+            let mut command = redis::cmd("XRANGE");
+            command
+                .arg(keys.lane(lane))
+                .arg(if after.is_empty() {
+                    "-".to_owned()
+                } else {
+                    format!("({after}")
+                })
+                .arg("+")
+                .arg("COUNT")
+                .arg(limit - ids.len());
+            let mut entries = Reply::list("XRANGE", self.link.command(&command).await?)?;
+            while entries.len() > 0 {
+                let mut entry = entries.nested()?;
+                let entry_id = entry.text()?;
+                let mut fields = entry.nested()?;
+                let _mark = fields.text()?;
+                ids.push(fields.text()?);
+                if ids.len() == limit {
+                    return Ok(Slice {
+                        ids,
+                        next: Some(format!("{lane}|{entry_id}")),
+                    });
+                }
+            }
+        }
+        Ok(Slice::end(ids))
+    }
+
+    /// Members of a sorted set by rank. Position: the rank.
+    pub(super) async fn ranked(
+        &self,
+        key: &str,
+        newest_first: bool,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let from: usize = position.parse().unwrap_or(0);
+        let mut command = redis::cmd(if newest_first { "ZREVRANGE" } else { "ZRANGE" });
+        command.arg(key).arg(from).arg(from + limit - 1);
+        let ids = self.strings("ZRANGE", &command).await?;
+        let next = (ids.len() == limit).then(|| (from + limit).to_string());
+        Ok(Slice { ids, next })
+    }
+
+    pub(super) async fn delayed(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.delayed.clone();
+        self.ranked(&key, false, position, limit).await
+    }
+
+    pub(super) async fn paused(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.paused.clone();
+        self.ranked(&key, false, position, limit).await
+    }
+
+    pub(super) async fn dead(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.dead.clone();
+        self.ranked(&key, true, position, limit).await
+    }
+
+    pub(super) async fn tagged(
+        &self,
+        shard: ShardIndex,
+        tag: &Tag,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.tag(tag.as_str());
+        self.ranked(&key, true, position, limit).await
+    }
+
+    pub(super) async fn active_workflows(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.active_workflows.clone();
+        self.ranked(&key, true, position, limit).await
+    }
+
+    /// What ended, newest first, of the packets with one of `letters` (all when empty).
+    ///
+    /// Packets are ordered by the time of their removal; those that are kept equally long are
+    /// in the order of their ends. Position: `<score>|<head of the packet>|<index>`.
+    pub(super) async fn ended(
+        &self,
+        shard: ShardIndex,
+        letters: &[char],
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        const PACKETS: usize = 20;
+        // '<13 digits><letter>' and the first id: enough to tell packets apart.
+        const HEAD: usize = 40;
+        let mut parts = position.splitn(3, '|');
+        let from_score = parts
+            .next()
+            .filter(|score| !score.is_empty())
+            .unwrap_or("+inf");
+        let from_head = parts.next().unwrap_or_default().to_owned();
+        let from_index: usize = parts
+            .next()
+            .and_then(|index| index.parse().ok())
+            .unwrap_or(0);
+
+        let mut command = redis::cmd("ZREVRANGEBYSCORE");
+        command
+            .arg(&self.keys(shard)?.ended)
+            .arg(from_score)
+            .arg("-inf")
+            .arg("WITHSCORES")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(PACKETS);
+        let mut reply = Reply::list("ZREVRANGEBYSCORE", self.link.command(&command).await?)?;
+        let complete = reply.len() < 2 * PACKETS;
+        let mut ids = Vec::new();
+        let mut last = None;
+        while reply.len() > 0 {
+            let packet = reply.text()?;
+            let score = reply.text()?;
+            let head = packet.get(..HEAD).unwrap_or(&packet).to_owned();
+            let seen = score == from_score && !from_head.is_empty();
+            let skip = match head.as_str().cmp(&from_head) {
+                std::cmp::Ordering::Greater if seen => continue,
+                std::cmp::Ordering::Equal if seen => from_index,
+                _ => 0,
+            };
+            let letter = packet.chars().nth(13).unwrap_or('?');
+            if letters.is_empty() && letter != 'w' || letters.contains(&letter) {
+                for (index, id) in packet
+                    .get(14..)
+                    .unwrap_or("")
+                    .split(',')
+                    .enumerate()
+                    .skip(skip)
+                {
+                    ids.push(id.to_owned());
+                    if ids.len() == limit {
+                        let next = format!("{score}|{head}|{}", index + 1);
+                        return Ok(Slice {
+                            ids,
+                            next: Some(next),
+                        });
+                    }
+                }
+            }
+            last = Some(format!("{score}|{head}|{}", usize::MAX));
+        }
+        Ok(Slice {
+            ids,
+            next: last.filter(|_| !complete),
+        })
+    }
+}

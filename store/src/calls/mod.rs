@@ -1,0 +1,65 @@
+//! The operations of the store: one file each, a typed call and a typed refusal.
+//!
+//! Every operation that writes is one Lua script, named as its file. A call that got no reply
+//! may be repeated as it is: each script recognises what it has already done.
+
+use crate::StoreError;
+
+pub mod cancel;
+pub mod commit;
+pub mod dead_letters;
+pub mod events;
+#[cfg(test)]
+mod headers;
+pub mod inbox;
+pub mod leader;
+pub mod leadership;
+pub mod list;
+pub mod node;
+pub mod open;
+pub mod read;
+pub mod recover;
+pub mod resume;
+pub mod retry;
+pub mod submit;
+pub mod turn;
+pub mod watch;
+pub mod workflow;
+
+/// Most jobs of one call: a script blocks Redis while it runs.
+pub const MAX_BATCH: usize = 100;
+
+/// Why a call did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CallError<R: std::fmt::Debug + std::fmt::Display> {
+    /// Redis looked at it and refused: nothing was changed.
+    #[error("{0}")]
+    Refused(R),
+    /// No answer, or an error of Redis.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A newer term leads the shard; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("term {newest} leads the shard now")]
+pub struct Fenced {
+    /// The newest term, 0 when there is none (the data is gone).
+    pub newest: u64,
+}
+
+/// Reads the first word of a leader's script: goes on with `ok`, refuses with `fenced`.
+fn expect_ok(
+    what: &'static str,
+    value: redis::Value,
+) -> Result<crate::wire::reply::Reply, CallError<Fenced>> {
+    let mut reply = crate::wire::reply::Reply::list(what, value)?;
+    let answer = reply.text()?;
+    match answer.as_str() {
+        "ok" => Ok(reply),
+        "fenced" => Err(CallError::Refused(Fenced {
+            newest: reply.parse("a term")?,
+        })),
+        other => Ok(reply.unknown(other)?),
+    }
+}

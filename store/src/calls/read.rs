@@ -1,0 +1,151 @@
+//! Reading jobs.
+
+use bytes::Bytes;
+use paceline_types::{Job, JobId, JobStatus, ShardIndex, UnixMillis};
+
+use super::MAX_BATCH;
+use super::cancel::by_shard;
+use crate::script::{Invocation, Script};
+use crate::wire::job::JobRecord;
+use crate::wire::reply::Reply;
+use crate::wire::state::{Run, State};
+use crate::{Store, StoreError};
+
+pub(crate) static GET: Script = script!("get");
+
+/// The three readings that make up a job.
+pub(crate) struct Reading {
+    pub(crate) record: Bytes,
+    pub(crate) state: Bytes,
+    pub(crate) token: Bytes,
+}
+
+impl Store {
+    /// One job as of one moment; none when there is no such job.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
+        Ok(self.jobs(&[job]).await?.pop().flatten())
+    }
+
+    /// Jobs of any shards, in the order of the ids; each as of one moment.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Option<Job>>, StoreError> {
+        let mut found = vec![None; jobs.len()];
+        for (shard, indices) in by_shard(jobs.iter().map(|job| job.shard())) {
+            for indices in indices.chunks(MAX_BATCH) {
+                let ids: Vec<JobId> = indices.iter().map(|&index| jobs[index]).collect();
+                let readings = self.readings(shard, &ids).await?;
+                for (&index, reading) in indices.iter().zip(readings) {
+                    found[index] = view(jobs[index], &reading)?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Records, states and tokens of jobs of one shard, at most [`MAX_BATCH`].
+    pub(crate) async fn readings(
+        &self,
+        shard: ShardIndex,
+        jobs: &[JobId],
+    ) -> Result<Vec<Reading>, StoreError> {
+        let keys = self.keys(shard)?;
+        let mut names = vec![keys.events.clone(), keys.runs.clone()];
+        for &job in jobs {
+            names.push(keys.job(job));
+            names.push(keys.job_state(job));
+        }
+        let call = Invocation::new(&GET, &names);
+        let mut reply = Reply::list("get", self.link.call(&call).await?)?;
+        jobs.iter()
+            .map(|_| {
+                Ok(Reading {
+                    record: reply.bytes()?,
+                    state: reply.bytes()?,
+                    token: reply.bytes()?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Puts a job together; none when its record is gone.
+fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreError> {
+    if reading.record.is_empty() {
+        return Ok(None);
+    }
+    let JobRecord {
+        spec,
+        workflow,
+        created_at,
+        upstream: _,
+    } = JobRecord::parse(&reading.record)
+        .ok_or_else(|| StoreError::protocol("get", "the record of a job", &reading.record))?;
+    let state = State::parse(&reading.state);
+    let run = Run::parse(&reading.token);
+    let status = match (&run, &state) {
+        (Some(_), _) => JobStatus::Running,
+        (None, Some(state)) => state
+            .status()
+            .ok_or_else(|| StoreError::protocol("get", "a state of a job", &state.letter))?,
+        (None, None) => JobStatus::Pending,
+    };
+    let moment = |wanted: bool| -> Option<UnixMillis> {
+        let state = state.as_ref().filter(|_| wanted)?;
+        state.x.parse().ok().filter(|&at| at > 0)
+    };
+    let completed = status == JobStatus::Completed;
+    let skipped = state.as_ref().is_some_and(|state| state.letter == 'K');
+    Ok(Some(Job {
+        id,
+        task_type: spec.task_type,
+        payload: spec.payload,
+        status,
+        attempt: run
+            .as_ref()
+            .map(|run| run.attempt)
+            .or_else(|| state.as_ref().map(|state| state.attempt))
+            .unwrap_or(0),
+        run: run
+            .as_ref()
+            .map(|run| run.run)
+            .or_else(|| state.as_ref().map(|state| state.run))
+            .unwrap_or(0),
+        crashes: state.as_ref().map_or(0, |state| state.crashes),
+        consecutive_errors: state.as_ref().map_or(0, |state| state.errors),
+        last_error: state
+            .as_ref()
+            .filter(|state| state.letter != 'C')
+            .and_then(State::reason),
+        result: state
+            .as_ref()
+            .filter(|state| completed && state.letter == 'C')
+            .map(|state| state.tail.clone()),
+        skipped: completed && skipped,
+        cancel_requested: run.as_ref().is_some_and(|run| run.cancel_requested),
+        priority: spec.priority,
+        version: spec.version,
+        tags: spec.tags,
+        headers: spec.headers,
+        unique_key: spec.unique_key,
+        retry_policy: spec.retry_policy,
+        timeout: spec.timeout,
+        workflow_id: workflow.as_ref().map(|place| place.workflow),
+        workflow_task: workflow.map(|place| place.task),
+        node_id: run.as_ref().map(|run| run.node),
+        created_at,
+        next_run_at: moment(matches!(
+            status,
+            JobStatus::Scheduled | JobStatus::Retrying | JobStatus::Paused
+        )),
+        started_at: run.as_ref().map(|run| run.claimed_at),
+        completed_at: state
+            .as_ref()
+            .filter(|_| status.is_terminal())
+            .map(|state| state.at),
+    }))
+}

@@ -1,0 +1,160 @@
+//! Accepting jobs.
+
+use paceline_types::job::Due;
+use paceline_types::{JobId, JobSpec, ShardIndex, UniqueKey, UnixMillis};
+
+use super::MAX_BATCH;
+use crate::script::{Invocation, Script};
+use crate::wire::escape::escape;
+use crate::wire::reply::Reply;
+use crate::wire::{job, millis};
+use crate::{Store, StoreError};
+
+pub(crate) static SUBMIT: Script = script!("submit");
+
+/// A job to be accepted. The caller chooses its id, so that sending it again changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Names the job; its shard is where it goes, see [`Store::shard_for`].
+    pub id: JobId,
+    /// What is asked for; already checked.
+    pub spec: JobSpec,
+}
+
+/// What became of an accepted job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It exists under the id that it was given, from this call or from an earlier one.
+    Created,
+    /// Its idempotency key had made this job before; nothing was stored.
+    Existing(JobId),
+}
+
+/// Why a job was not accepted. Nothing was stored for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitRefusal {
+    /// The unique key is held by a job that has not ended.
+    #[error("unique key `{key}` is held by {holder}, which has not ended")]
+    Duplicate {
+        /// The key.
+        key: UniqueKey,
+        /// Its holder.
+        holder: JobId,
+    },
+    /// The moment that it should run at has passed.
+    #[error("run_at must be in the future: it is {at}, and the server's clock says {now}")]
+    InThePast {
+        /// The moment asked for.
+        at: UnixMillis,
+        /// The server's time.
+        now: UnixMillis,
+    },
+}
+
+impl Store {
+    /// The shard of a job: by its unique key, else its idempotency key, else `fallback`.
+    ///
+    /// A key must always lead to the same shard, since one script checks and sets it. With both
+    /// keys the idempotency key is therefore looked for in the shard of the unique key.
+    #[must_use]
+    pub fn shard_for(&self, spec: &JobSpec, fallback: ShardIndex) -> ShardIndex {
+        if let Some(key) = &spec.unique_key {
+            ShardIndex::of_key(key.as_str(), self.shards())
+        } else if let Some(key) = &spec.idempotency_key {
+            ShardIndex::of_key(key.as_str(), self.shards())
+        } else {
+            fallback
+        }
+    }
+
+    /// Accepts jobs of one shard, at most [`MAX_BATCH`], each on its own terms, in one call.
+    ///
+    /// On `Ok` there is one answer for each job, in order; an accepted job is visible to workers.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfMemory`]: none was stored. Otherwise see [`StoreError::maybe_stored`];
+    /// the same call may be sent again.
+    pub async fn submit(
+        &self,
+        shard: ShardIndex,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Result<Submitted, SubmitRefusal>>, StoreError> {
+        debug_assert!(jobs.len() <= MAX_BATCH);
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.keys(shard)?;
+        let mut names = Vec::with_capacity(jobs.len() + 1);
+        names.push(keys.events.clone());
+        names.extend(jobs.iter().map(|new| keys.job(new.id)));
+
+        let mut extras: Vec<(usize, &str, String, usize)> = Vec::new();
+        for (index, new) in jobs.iter().enumerate() {
+            let spec = &new.spec;
+            let index = index + 1;
+            if let Some(key) = &spec.idempotency_key {
+                names.push(keys.idempotency(&escape(key.as_str())));
+                extras.push((
+                    index,
+                    "i",
+                    millis(spec.idempotency_ttl).max(1).to_string(),
+                    names.len(),
+                ));
+            }
+            if let Some(key) = &spec.unique_key {
+                names.push(keys.unique(&escape(key.as_str())));
+                extras.push((index, "u", String::new(), names.len()));
+            }
+            match spec.due {
+                Due::Now => {}
+                Due::In(delay) if delay.is_zero() => {}
+                Due::In(delay) => extras.push((index, "d", millis(delay).max(1).to_string(), 0)),
+                Due::At(at) => extras.push((index, "a", at.to_string(), 0)),
+            }
+            extras.extend(spec.tags.iter().map(|tag| (index, "t", tag.to_string(), 0)));
+        }
+
+        let payloads: usize = jobs.iter().map(|new| new.spec.payload.len() + 64).sum();
+        let mut call = Invocation::with_capacity(&SUBMIT, &names, jobs.len() + 2, payloads);
+        call.arg(self.shared.event_cap).arg(jobs.len());
+        for new in jobs {
+            call.bytes(&job::encode(&new.spec, None, None));
+        }
+        for (index, kind, value, key) in &extras {
+            call.arg(index).arg(*kind).arg(value).arg(key);
+        }
+
+        let mut reply = Reply::list("submit", self.link.call(&call).await?)?;
+        jobs.iter().map(|new| verdict(&mut reply, new)).collect()
+    }
+}
+
+fn verdict(
+    reply: &mut Reply,
+    new: &NewJob,
+) -> Result<Result<Submitted, SubmitRefusal>, StoreError> {
+    let text = reply.text()?;
+    let id = |bare: &str| {
+        JobId::from_bare(bare).map_err(|_| StoreError::protocol("submit", "an id", &text))
+    };
+    Ok(match (text.as_str(), &new.spec.unique_key, new.spec.due) {
+        ("+" | "=", ..) => Ok(Submitted::Created),
+        (other, key, due) => {
+            if let Some(bare) = other.strip_prefix('=') {
+                Ok(Submitted::Existing(id(bare)?))
+            } else if let (Some(bare), Some(key)) = (other.strip_prefix("!u"), key) {
+                Err(SubmitRefusal::Duplicate {
+                    key: key.clone(),
+                    holder: id(bare)?,
+                })
+            } else if let (Some(now), Due::At(at)) = (other.strip_prefix("!p"), due) {
+                Err(SubmitRefusal::InThePast {
+                    at,
+                    now: now.parse().unwrap_or(0),
+                })
+            } else {
+                return Err(StoreError::protocol("submit", "a verdict", &text));
+            }
+        }
+    })
+}

@@ -1,0 +1,350 @@
+//! Accepting, cancelling, loading and viewing workflows.
+
+use bytes::Bytes;
+use paceline_types::workflow::{
+    Header, Plan, TaskRecord, TaskState, Workflow, WorkflowDefinition, WorkflowStatus,
+};
+use paceline_types::{Job, JobId, JobStatus, ShardIndex, UnixMillis, WorkflowId};
+use redis::Value;
+
+use super::turn::upstream_result;
+use super::{CallError, MAX_BATCH};
+use crate::script::{Invocation, Script};
+use crate::wire::plain;
+use crate::wire::reply::{Reply, bytes_of, text_of};
+use crate::wire::workflow::{
+    encode_definition, encode_header, ended_status, parse_definition, parse_header, parse_task,
+};
+use crate::{Store, StoreError};
+
+pub(crate) static SUBMIT_WORKFLOW: Script = script!("submit_workflow");
+pub(crate) static CANCEL_WORKFLOW: Script = script!("cancel_workflow");
+
+/// Why a workflow was not cancelled. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkflowRefusal {
+    /// There is no such workflow.
+    #[error("there is no such workflow; it may have been removed after its retention")]
+    Unknown,
+    /// It has ended.
+    #[error("the workflow is {0} already")]
+    Ended(WorkflowStatus),
+}
+
+/// A workflow as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredWorkflow {
+    /// The definition as JSON.
+    pub definition: Bytes,
+    /// What it was given.
+    pub input: Option<Bytes>,
+    /// Where it stands.
+    pub header: Header,
+    /// Grows with every commit.
+    pub revision: u64,
+    /// Tasks that were dispatched or ended, by index.
+    pub tasks: Vec<(u32, TaskRecord)>,
+    /// When it was accepted.
+    pub created_at: UnixMillis,
+    /// When it times out.
+    pub deadline: Option<UnixMillis>,
+    /// When it ended.
+    pub ended_at: Option<UnixMillis>,
+}
+
+impl Store {
+    /// Accepts a workflow whose definition has been validated; the leader starts it. False when
+    /// it had been accepted before.
+    ///
+    /// # Errors
+    /// When there was no answer: the same call may be sent again.
+    pub async fn submit_workflow(
+        &self,
+        id: WorkflowId,
+        definition: &[u8],
+        input: Option<&[u8]>,
+    ) -> Result<bool, StoreError> {
+        let keys = self.keys(id.shard())?;
+        let names = [
+            keys.events.clone(),
+            keys.workflow_definition(id),
+            keys.workflow(id),
+        ];
+        let mut call = Invocation::new(&SUBMIT_WORKFLOW, &names);
+        call.bytes(&encode_definition(definition, input))
+            .arg(encode_header(&Header::NEW));
+        Ok(text_of("submit_workflow", self.link.call(&call).await?)? == "1")
+    }
+
+    /// Asks for the cancellation of a workflow. It ends when its running tasks have stopped.
+    ///
+    /// # Errors
+    /// Refusals change nothing. The same call may be sent again.
+    pub async fn cancel_workflow(
+        &self,
+        id: WorkflowId,
+        reason: &str,
+    ) -> Result<(), CallError<WorkflowRefusal>> {
+        let keys = self.keys(id.shard())?;
+        let names = [keys.events.clone(), keys.workflow(id)];
+        let mut call = Invocation::new(&CANCEL_WORKFLOW, &names);
+        call.arg(plain(reason, 500).as_ref());
+        let mut reply = Reply::list("cancel_workflow", self.link.call(&call).await?)?;
+        let answer = reply.text()?;
+        match answer.as_str() {
+            "ok" => Ok(()),
+            "unknown" => Err(CallError::Refused(WorkflowRefusal::Unknown)),
+            "ended" => {
+                let letter = reply.text()?;
+                match ended_status(&letter) {
+                    Some(status) => Err(CallError::Refused(WorkflowRefusal::Ended(status))),
+                    None => Ok(reply.unknown(&letter)?),
+                }
+            }
+            other => Ok(reply.unknown(other)?),
+        }
+    }
+
+    /// Workflows of one shard as they are kept, in the order of the ids.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn load_workflows(
+        &self,
+        shard: ShardIndex,
+        ids: &[WorkflowId],
+    ) -> Result<Vec<Option<StoredWorkflow>>, StoreError> {
+        let keys = self.keys(shard)?;
+        let mut pipeline = redis::pipe();
+        for &id in ids {
+            pipeline.cmd("GET").arg(keys.workflow_definition(id));
+            pipeline.cmd("HGETALL").arg(keys.workflow(id));
+        }
+        let mut values = self.link.pipeline(&pipeline).await?.into_iter();
+        ids.iter()
+            .map(|_| {
+                let (Some(definition), Some(fields)) = (values.next(), values.next()) else {
+                    return Err(StoreError::protocol(
+                        "HGETALL",
+                        "two replies an id",
+                        &"fewer",
+                    ));
+                };
+                stored(bytes_of("GET", definition)?, fields)
+            })
+            .collect()
+    }
+
+    /// What a workflow was given; none without input or without such a workflow.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn workflow_input(&self, id: WorkflowId) -> Result<Option<Bytes>, StoreError> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.keys(id.shard())?.workflow_definition(id));
+        let record = bytes_of("GET", self.link.command(&command).await?)?;
+        Ok(parse_definition(&record).and_then(|(_, input)| input))
+    }
+
+    /// How a workflow stands, with all its tasks; none when there is no such workflow.
+    ///
+    /// The states of running tasks are read after the workflow itself, so a task may be seen a
+    /// step further than its workflow.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, StoreError> {
+        let Some(stored) = self
+            .load_workflows(id.shard(), &[id])
+            .await?
+            .pop()
+            .flatten()
+        else {
+            return Ok(None);
+        };
+        let plan = plan_of(&stored)?;
+        let jobs: Vec<JobId> = stored
+            .tasks
+            .iter()
+            .map(|(index, record)| JobId::of_task(id, *index, record.iteration()))
+            .collect();
+        let found = self.jobs(&jobs).await?;
+        let mut view = header_view(id, plan.name(), &stored);
+        view.tasks = task_views(&plan, &stored, jobs.into_iter().zip(found));
+        if view.status == WorkflowStatus::Completed {
+            let results = self.leaf_results(id, &plan, &stored).await?;
+            view.output = Some(plan.output(&results));
+        }
+        Ok(Some(view))
+    }
+
+    async fn leaf_results(
+        &self,
+        id: WorkflowId,
+        plan: &Plan,
+        stored: &StoredWorkflow,
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let records: std::collections::HashMap<u32, &TaskRecord> = stored
+            .tasks
+            .iter()
+            .map(|(index, record)| (*index, record))
+            .collect();
+        let jobs: Vec<Option<JobId>> = plan
+            .leaves()
+            .iter()
+            .map(|leaf| {
+                let record = records.get(leaf)?;
+                Some(JobId::of_task(id, *leaf, record.iteration()))
+            })
+            .collect();
+        let ids: Vec<JobId> = jobs.iter().flatten().copied().collect();
+        let mut states = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(MAX_BATCH) {
+            states.extend(
+                self.readings(id.shard(), chunk)
+                    .await?
+                    .into_iter()
+                    .map(|read| read.state),
+            );
+        }
+        let mut states = states.into_iter();
+        Ok(jobs
+            .into_iter()
+            .map(|job| {
+                job.and_then(|_| states.next())
+                    .and_then(|state| upstream_result(&state))
+            })
+            .collect())
+    }
+}
+
+fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, StoreError> {
+    let fields = match fields {
+        Value::Map(pairs) => Value::Array(
+            pairs
+                .into_iter()
+                .flat_map(|(name, value)| [name, value])
+                .collect(),
+        ),
+        other => other,
+    };
+    let mut fields = Reply::list("HGETALL", fields)?;
+    let broken = || StoreError::protocol("HGETALL", "the record of a workflow", &"another");
+    if fields.len() == 0 || definition.is_empty() {
+        return Ok(None);
+    }
+    let (definition, input) = parse_definition(&definition).ok_or_else(broken)?;
+    let mut workflow = StoredWorkflow {
+        definition,
+        input,
+        header: Header::NEW,
+        revision: 0,
+        tasks: Vec::new(),
+        created_at: 0,
+        deadline: None,
+        ended_at: None,
+    };
+    while fields.len() > 0 {
+        let name = fields.text()?;
+        let value = fields.text()?;
+        match name.as_str() {
+            "r" => workflow.revision = value.parse().map_err(|_| broken())?,
+            "s" => workflow.header = parse_header(&value).ok_or_else(broken)?,
+            "c" => workflow.created_at = value.parse().map_err(|_| broken())?,
+            "d" => workflow.deadline = value.parse().ok(),
+            "e" => workflow.ended_at = value.parse().ok(),
+            _ => {
+                let index = name.strip_prefix('t').and_then(|index| index.parse().ok());
+                if let Some(index) = index {
+                    workflow
+                        .tasks
+                        .push((index, parse_task(&value).ok_or_else(broken)?));
+                }
+            }
+        }
+    }
+    workflow.tasks.sort_by_key(|(index, _)| *index);
+    Ok(Some(workflow))
+}
+
+fn plan_of(stored: &StoredWorkflow) -> Result<Plan, StoreError> {
+    let text = String::from_utf8_lossy(&stored.definition);
+    let broken = |problem: &dyn std::fmt::Display| {
+        StoreError::protocol("GET", "a definition", &problem.to_string())
+    };
+    let definition = WorkflowDefinition::from_json(&text).map_err(|error| broken(&error))?;
+    Plan::restore(&definition).map_err(|errors| match errors.first() {
+        Some(error) => broken(error),
+        None => broken(&"nothing"),
+    })
+}
+
+/// Everything of a workflow but its tasks and its output.
+pub(crate) fn header_view(id: WorkflowId, name: &str, stored: &StoredWorkflow) -> Workflow {
+    let stage = &stored.header.stage;
+    Workflow {
+        id,
+        workflow_name: name.to_owned(),
+        status: stage.status(),
+        error: stage.ending().map(ToString::to_string),
+        tasks: Vec::new(),
+        input: stored.input.clone(),
+        output: None,
+        created_at: stored.created_at,
+        deadline: stored.deadline,
+        completed_at: stored.ended_at,
+    }
+}
+
+fn task_views(
+    plan: &Plan,
+    stored: &StoredWorkflow,
+    jobs: impl Iterator<Item = (JobId, Option<Job>)>,
+) -> Vec<TaskState> {
+    // Whatever was never dispatched never will be, once the workflow ends.
+    let waiting = match stored.header.stage.ending() {
+        Some(_) => JobStatus::Cancelled,
+        None => JobStatus::Pending,
+    };
+    let mut views: Vec<TaskState> = plan
+        .tasks()
+        .iter()
+        .zip(0..)
+        .map(|(task, index)| TaskState {
+            name: task.name.clone(),
+            task_type: task.task_type.clone(),
+            status: waiting,
+            job_id: None,
+            depends_on: plan
+                .dependencies(index)
+                .iter()
+                .map(|&dependency| plan.task(dependency).name.clone())
+                .collect(),
+            error: None,
+            attempt: 0,
+            started_at: None,
+            finished_at: None,
+            skipped: false,
+        })
+        .collect();
+    for ((index, record), (job_id, job)) in stored.tasks.iter().zip(jobs) {
+        let Some(view) = usize::try_from(*index)
+            .ok()
+            .and_then(|index| views.get_mut(index))
+        else {
+            continue;
+        };
+        view.job_id = Some(job_id);
+        view.error = record.error().map(str::to_owned);
+        view.skipped = matches!(record, TaskRecord::Skipped { .. });
+        if let Some(job) = job {
+            view.attempt = job.attempt;
+            view.started_at = job.started_at;
+            view.finished_at = job.completed_at;
+            view.error = view.error.take().or(job.last_error);
+            view.status = job.status;
+        }
+        view.status = record.final_status().unwrap_or(view.status);
+    }
+    views
+}

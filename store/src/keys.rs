@@ -1,0 +1,161 @@
+//! Every key of Paceline, in one place.
+//!
+//! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
+//! one slot. Scripts are given one key and build their others from its prefix, by the same
+//! names as here; those that only scripts touch (`ready:<tier>`, `turn:<node>`, `cancels:<node>`,
+//! `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+
+use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
+
+/// The keys of one shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    /// `{<namespace>:<shard>}:`
+    prefix: String,
+    /// Stream: the event log.
+    pub(crate) events: String,
+    /// Hash: running jobs, id to run token.
+    pub(crate) runs: String,
+    /// Stream: what the orchestrator has to look at.
+    pub(crate) inbox: String,
+    /// List: at most one token, when the leader has something to do.
+    pub(crate) leader_bell: String,
+    /// Hash: `holder`, `term`, `beat`.
+    pub(crate) leader: String,
+    /// Sorted set: incarnations of nodes by the end of their lease.
+    pub(crate) leases: String,
+    /// Hash: what nodes tell of themselves.
+    pub(crate) nodes: String,
+    /// Sorted set: jobs that wait for their time.
+    pub(crate) delayed: String,
+    /// Sorted set: jobs that wait to be resumed, by the time of the pause.
+    pub(crate) paused: String,
+    /// Sorted set: dead letters by the time of death.
+    pub(crate) dead: String,
+    /// Sorted set: what ended, in packets, by the time of its removal.
+    pub(crate) ended: String,
+    /// Set: every lane that ever had work.
+    pub(crate) lanes: String,
+    /// Sorted set: workflows that have not ended, by creation.
+    pub(crate) active_workflows: String,
+    /// Set: workflows with effects left over from a full commit.
+    pub(crate) unfinished_workflows: String,
+    /// Sorted set: workflows by deadline.
+    pub(crate) deadlines: String,
+    /// Hash: facts that hold for the whole namespace; on shard 0.
+    pub(crate) meta: String,
+    /// Counter: set while a dead node may still hold runs.
+    pub(crate) recovering: String,
+    /// List: at most one token, when a task type has work for the first time.
+    pub(crate) new_type_bell: String,
+}
+
+impl Keys {
+    pub(crate) fn new(namespace: &Namespace, shard: ShardIndex) -> Keys {
+        let prefix = format!("{{{namespace}:{shard}}}:");
+        let key = |name: &str| format!("{prefix}{name}");
+        Keys {
+            events: key("events"),
+            runs: key("runs"),
+            inbox: key("inbox"),
+            leader_bell: key("bell!leader"),
+            leader: key("leader"),
+            leases: key("leases"),
+            nodes: key("nodes"),
+            delayed: key("delayed"),
+            paused: key("paused"),
+            dead: key("dead"),
+            ended: key("ended"),
+            lanes: key("lanes"),
+            active_workflows: key("workflows:active"),
+            unfinished_workflows: key("workflows:unfinished"),
+            deadlines: key("workflows:deadlines"),
+            meta: key("meta"),
+            recovering: key("recovering"),
+            new_type_bell: key("bell*"),
+            prefix,
+        }
+    }
+
+    /// String: what was asked for; written once.
+    pub(crate) fn job(&self, id: JobId) -> String {
+        format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// String: how a job stands; absent while it waits for its first claim.
+    pub(crate) fn job_state(&self, id: JobId) -> String {
+        format!("{}s:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// String: the definition and input of a workflow; written once.
+    pub(crate) fn workflow_definition(&self, id: WorkflowId) -> String {
+        format!("{}wd:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: the header of a workflow, and one field per task that was dispatched.
+    pub(crate) fn workflow(&self, id: WorkflowId) -> String {
+        format!("{}wf:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Stream: the waiting jobs of one lane, `<tier>:<task type>:<version>`.
+    pub(crate) fn lane(&self, lane: &str) -> String {
+        format!("{}lane:{lane}", self.prefix)
+    }
+
+    /// List: at most one token, rung when work of a task type arrives.
+    pub(crate) fn bell(&self, task_type: &str) -> String {
+        format!("{}bell:{task_type}", self.prefix)
+    }
+
+    /// String: the job that holds a unique key.
+    pub(crate) fn unique(&self, escaped: &str) -> String {
+        format!("{}unique:{escaped}", self.prefix)
+    }
+
+    /// String with a TTL: the job that an idempotency key made.
+    pub(crate) fn idempotency(&self, escaped: &str) -> String {
+        format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// Sorted set: jobs with a tag, by creation.
+    pub(crate) fn tag(&self, tag: &str) -> String {
+        format!("{}tag:{tag}", self.prefix)
+    }
+
+    /// Channel: cancellations for a node.
+    pub(crate) fn node_channel(&self, node: NodeId) -> String {
+        format!("{}cancel:{}", self.prefix, node.bare(&mut [0; 26]))
+    }
+}
+
+/// Channel: ends of jobs and workflows that a client waits for; one for all shards.
+pub(crate) fn reply_channel(namespace: &Namespace, client: &str) -> String {
+    format!("{{{namespace}}}:reply:{client}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_shard_has_the_same_hash_tag() {
+        let keys = Keys::new(&Namespace::default(), ShardIndex(3));
+        let job = JobId::from_parts(1, ShardIndex(3), 2);
+        let workflow = WorkflowId::from_parts(1, ShardIndex(3), 2);
+        for key in [
+            keys.events.clone(),
+            keys.job(job),
+            keys.job_state(job),
+            keys.workflow(workflow),
+            keys.workflow_definition(workflow),
+            keys.lane("n:a.b:"),
+            keys.bell("a.b"),
+            keys.unique("x%7By"),
+            keys.idempotency("x"),
+            keys.tag("t"),
+        ] {
+            assert!(key.starts_with("{paceline:3}:"), "{key}");
+            assert_eq!(key.matches(['{', '}']).count(), 2, "{key}");
+        }
+    }
+}

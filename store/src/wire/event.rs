@@ -1,0 +1,174 @@
+//! The packed form of the event log. `lua/lib/events.lua` describes it.
+
+use bytes::Bytes;
+use paceline_types::event::EventCursor;
+use paceline_types::{Event, EventKind, JobId, NodeId, ShardIndex, TaskName, TaskType, WorkflowId};
+
+use super::{RS, US};
+
+/// One entry of the log, read: its events, and the ordinal of the first of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) ordinal: u64,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Splits an entry id, `<milliseconds>-<sequence>`.
+pub(crate) fn entry_id(text: &str) -> Option<(u64, u64)> {
+    let (millis, sequence) = text.split_once('-')?;
+    Some((millis.parse().ok()?, sequence.parse().ok()?))
+}
+
+/// Reads one entry; none when it is not one.
+pub(crate) fn parse(shard: ShardIndex, id: &str, fields: &[(Bytes, Bytes)]) -> Option<Entry> {
+    let (millis, sequence) = entry_id(id)?;
+    let mut entry = Entry {
+        ordinal: 0,
+        events: Vec::new(),
+    };
+    let mut acting = None;
+    for (name, value) in fields {
+        let name = std::str::from_utf8(name).ok()?;
+        let value = String::from_utf8_lossy(value);
+        match name {
+            "#" => entry.ordinal = value.parse().ok()?,
+            "@node" => acting = NodeId::from_bare(&value).ok(),
+            context if context.starts_with('@') => {}
+            kind => {
+                let kind = EventKind::from_name(kind);
+                for item in value.split(RS) {
+                    let cursor = EventCursor {
+                        millis,
+                        sequence,
+                        index: u32::try_from(entry.events.len()).ok()?,
+                    };
+                    entry
+                        .events
+                        .push(parse_item(shard, cursor, kind.clone(), acting, item));
+                }
+            }
+        }
+    }
+    Some(entry)
+}
+
+fn parse_item(
+    shard: ShardIndex,
+    cursor: EventCursor,
+    kind: EventKind,
+    acting: Option<NodeId>,
+    item: &str,
+) -> Event {
+    let mut event = Event {
+        timestamp: cursor.millis,
+        shard,
+        cursor,
+        job_id: None,
+        task_type: None,
+        attempt: None,
+        run: None,
+        workflow_id: None,
+        workflow_task: None,
+        node_id: acting,
+        term: None,
+        error: None,
+        kind,
+    };
+    let mut fields = item.split(US);
+    let mut next = || fields.next().filter(|field| !field.is_empty());
+    match event.kind.as_str().split('.').next() {
+        Some("job") => {
+            event.job_id = next().and_then(|id| JobId::from_bare(id).ok());
+            event.attempt = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
+            event.run = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
+            event.task_type = next().and_then(|lane| TaskType::new(lane.split(':').nth(1)?).ok());
+            event.workflow_id = next().and_then(|id| WorkflowId::from_bare(id).ok());
+            event.workflow_task = next().and_then(|name| TaskName::new(name).ok());
+            let _iteration = next();
+            event.error = next().map(str::to_owned);
+        }
+        Some("workflow") => {
+            event.workflow_id = next().and_then(|id| WorkflowId::from_bare(id).ok());
+            event.workflow_task = next().and_then(|name| TaskName::new(name).ok());
+            event.task_type = next().and_then(|name| TaskType::new(name).ok());
+            event.job_id = next().and_then(|id| JobId::from_bare(id).ok());
+            let _iteration = next();
+            event.error = next().map(str::to_owned);
+        }
+        _ => {
+            event.node_id = next().and_then(|id| NodeId::from_bare(id).ok());
+            event.term = next().and_then(|text| text.parse().ok());
+        }
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Bytes {
+        Bytes::copy_from_slice(text.as_bytes())
+    }
+
+    #[test]
+    fn an_entry_unpacks_into_its_events_in_order() {
+        let node = NodeId::from_parts(1, ShardIndex(0), 2);
+        let job = JobId::from_parts(1, ShardIndex(0), 3);
+        let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
+        let bare = |text: String| text.split('_').nth(1).expect("prefix").to_owned();
+        let (n, j, w) = (
+            bare(node.to_string()),
+            bare(job.to_string()),
+            bare(workflow.to_string()),
+        );
+        let fields = [
+            (bytes("#"), bytes("41")),
+            (bytes("@node"), bytes(&n)),
+            (
+                bytes("job.completed"),
+                bytes(&format!(
+                    "{j}\u{1f}1\u{1f}2\u{1f}n:a.b:\u{1e}\
+                     {j}\u{1f}1\u{1f}1\u{1f}n:a.b:v1\u{1f}{w}\u{1f}task\u{1f}0"
+                )),
+            ),
+            (
+                bytes("job.dead"),
+                bytes(&format!(
+                    "{j}\u{1f}3\u{1f}3\u{1f}l:x:\u{1f}\u{1f}\u{1f}\u{1f}boom"
+                )),
+            ),
+            (bytes("leader.elected"), bytes(&format!("{n}\u{1f}7"))),
+        ];
+        let entry = parse(ShardIndex(0), "1700-5", &fields).expect("entry");
+        assert_eq!(entry.ordinal, 41);
+        let kinds: Vec<_> = entry
+            .events
+            .iter()
+            .map(|event| event.kind.as_str())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "job.completed",
+                "job.completed",
+                "job.dead",
+                "leader.elected"
+            ]
+        );
+        assert_eq!(entry.events[0].node_id, Some(node));
+        assert_eq!(entry.events[0].run, Some(2));
+        assert_eq!(entry.events[1].workflow_id, Some(workflow));
+        assert_eq!(
+            entry.events[1].workflow_task.as_ref().map(TaskName::as_str),
+            Some("task")
+        );
+        assert_eq!(
+            entry.events[1].task_type.as_ref().map(TaskType::as_str),
+            Some("a.b")
+        );
+        assert_eq!(entry.events[2].error.as_deref(), Some("boom"));
+        assert_eq!(entry.events[3].term, Some(7));
+        assert_eq!(entry.events[3].cursor.to_string(), "1700-5.3");
+    }
+}

@@ -1,0 +1,142 @@
+//! Entries of the orchestrator's inbox. `lua/lib/endings.lua` writes them.
+
+use paceline_types::{JobId, TaskName, WorkflowId};
+
+use super::{RS, US};
+
+/// How the job of a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskEnd {
+    /// Well.
+    Completed,
+    /// Well, with nothing to do.
+    Skipped,
+    /// It is dead.
+    Dead {
+        /// Why, cut to a readable length.
+        error: String,
+    },
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// One item of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxItem {
+    /// A workflow was accepted.
+    Start(WorkflowId),
+    /// The job of a task ended.
+    TaskEnded {
+        /// Which workflow.
+        workflow: WorkflowId,
+        /// Which task.
+        task: TaskName,
+        /// Which start of the task.
+        iteration: u32,
+        /// The execution that ended it.
+        attempt: u32,
+        /// The job.
+        job: JobId,
+        /// How.
+        end: TaskEnd,
+    },
+    /// A caller wants the workflow cancelled.
+    Cancel {
+        /// Which.
+        workflow: WorkflowId,
+        /// The caller's words.
+        reason: String,
+    },
+    /// Not understood.
+    Unreadable(String),
+}
+
+/// Reads the items of an entry.
+pub(crate) fn parse(packed: &str) -> Vec<InboxItem> {
+    packed
+        .split(RS)
+        .map(|item| parse_item(item).unwrap_or_else(|| InboxItem::Unreadable(item.to_owned())))
+        .collect()
+}
+
+/// The end that a state's letter stands for.
+pub(crate) fn end_of(letter: char, why: &str) -> Option<TaskEnd> {
+    Some(match letter {
+        'C' => TaskEnd::Completed,
+        'K' => TaskEnd::Skipped,
+        'D' => TaskEnd::Dead {
+            error: why.to_owned(),
+        },
+        'X' => TaskEnd::Cancelled,
+        _ => return None,
+    })
+}
+
+fn parse_item(item: &str) -> Option<InboxItem> {
+    let mut fields = item.split(US);
+    match fields.next()? {
+        "s" => Some(InboxItem::Start(
+            WorkflowId::from_bare(fields.next()?).ok()?,
+        )),
+        "c" => Some(InboxItem::Cancel {
+            workflow: WorkflowId::from_bare(fields.next()?).ok()?,
+            reason: fields.next().unwrap_or_default().to_owned(),
+        }),
+        "t" => {
+            let letter = fields.next()?.chars().next()?;
+            let job = JobId::from_bare(fields.next()?).ok()?;
+            let attempt = fields.next()?.parse().ok()?;
+            let _run = fields.next()?;
+            let _lane = fields.next()?;
+            Some(InboxItem::TaskEnded {
+                workflow: WorkflowId::from_bare(fields.next()?).ok()?,
+                task: TaskName::new(fields.next()?).ok()?,
+                iteration: fields.next()?.parse().ok()?,
+                attempt,
+                job,
+                end: end_of(letter, fields.next().unwrap_or_default())?,
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_types::ShardIndex;
+
+    #[test]
+    fn items_read_and_what_is_not_one_is_kept() {
+        let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
+        let job = JobId::of_task(workflow, 1, 0);
+        let w = workflow.bare(&mut [0; 26]).to_owned();
+        let j = job.bare(&mut [0; 26]).to_owned();
+        let packed = format!(
+            "s\u{1f}{w}\u{1e}t\u{1f}D\u{1f}{j}\u{1f}3\u{1f}4\u{1f}n:x:\u{1f}{w}\u{1f}b\u{1f}2\u{1f}boom\
+             \u{1e}c\u{1f}{w}\u{1f}enough\u{1e}?"
+        );
+        let task = TaskName::new("b").expect("name");
+        assert_eq!(
+            parse(&packed),
+            [
+                InboxItem::Start(workflow),
+                InboxItem::TaskEnded {
+                    workflow,
+                    task,
+                    iteration: 2,
+                    attempt: 3,
+                    job,
+                    end: TaskEnd::Dead {
+                        error: "boom".into()
+                    },
+                },
+                InboxItem::Cancel {
+                    workflow,
+                    reason: "enough".into()
+                },
+                InboxItem::Unreadable("?".into()),
+            ]
+        );
+    }
+}

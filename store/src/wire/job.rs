@@ -1,0 +1,287 @@
+//! The record of a job (`j:<id>`): what was asked for, written once.
+//!
+//! `<entry> <ident> <policy>\n<options>\n<payload>`. The script writes the entry; the client the
+//! rest. `options` is one line of JSON, empty for a plain job: the node reads it, scripts do not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use paceline_types::{
+    JobId, JobSpec, Priority, RetryPolicy, Tag, TaskName, TaskType, Tier, UniqueKey, UnixMillis,
+    Version, WorkflowId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::escape::{escape, unescape};
+use super::{US, millis};
+
+/// The task of a workflow that a job executes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkflowRef {
+    /// The instance.
+    pub workflow: WorkflowId,
+    /// The task's name.
+    pub task: TaskName,
+    /// How often the task was started afresh before.
+    pub iteration: u32,
+}
+
+/// Whose results a job is given beside its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamRef {
+    /// Hand over an object of results by name, in place of the result itself.
+    #[serde(rename = "m", default)]
+    pub many: bool,
+    /// Tasks and their jobs; without a job, the task was skipped and its result is null.
+    #[serde(rename = "s")]
+    pub sources: Vec<(TaskName, Option<JobId>)>,
+}
+
+/// What was asked for, as the record holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRecord {
+    /// The job, but for the keys that only matter when it is submitted.
+    pub spec: JobSpec,
+    /// The task that it executes.
+    pub workflow: Option<WorkflowRef>,
+    /// Whose results it is given.
+    pub upstream: Option<UpstreamRef>,
+    /// When it was accepted.
+    pub created_at: UnixMillis,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Options {
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
+    #[serde(rename = "h", default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    retry_policy: Option<RetryPolicy>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    dlq_after: Option<u32>,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    retention_ms: Option<u64>,
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    upstream: Option<UpstreamRef>,
+}
+
+/// The lane of a job: `<tier>:<task type>:<version>`.
+pub(crate) fn lane(spec: &JobSpec) -> String {
+    let version = spec.version.as_ref().map_or("", Version::as_str);
+    format!(
+        "{}:{}:{version}",
+        spec.priority.tier().letter(),
+        spec.task_type
+    )
+}
+
+/// What the client contributes to a record: `<ident> <policy>\n<options>\n<payload>`.
+pub(crate) fn encode(
+    spec: &JobSpec,
+    workflow: Option<&WorkflowRef>,
+    upstream: Option<&UpstreamRef>,
+) -> Vec<u8> {
+    let mut head = lane(spec);
+    if let Some(place) = workflow {
+        let bare = place.workflow.bare(&mut [0; 26]).to_owned();
+        head.push_str(&format!(
+            "{US}{bare}{US}{}{US}{}",
+            place.task, place.iteration
+        ));
+    }
+    head.push(' ');
+    head.push_str(&policy(spec, upstream));
+    head.push('\n');
+    let options = Options {
+        // The tier tells the default priorities of the middle from nothing at all.
+        priority: (spec.priority != Priority::default()).then(|| spec.priority.get()),
+        headers: spec.headers.clone(),
+        retry_policy: spec.retry_policy.clone(),
+        timeout_ms: spec.timeout.map(millis),
+        dlq_after: spec.dlq_after,
+        retention_ms: spec.retention.map(millis),
+        upstream: upstream.cloned(),
+    };
+    let plain = options.priority.is_none()
+        && options.headers.is_empty()
+        && options.retry_policy.is_none()
+        && options.timeout_ms.is_none()
+        && options.dlq_after.is_none()
+        && options.retention_ms.is_none()
+        && options.upstream.is_none();
+    let mut record = Vec::with_capacity(head.len() + 1 + spec.payload.len());
+    record.extend_from_slice(head.as_bytes());
+    if !plain {
+        // Only text, numbers and lists: nothing in there can fail to serialise.
+        record.extend_from_slice(&serde_json::to_vec(&options).unwrap_or_default());
+    }
+    record.push(b'\n');
+    record.extend_from_slice(&spec.payload);
+    record
+}
+
+fn policy(spec: &JobSpec, upstream: Option<&UpstreamRef>) -> String {
+    let mut fields = Vec::new();
+    let max_attempts = match (&spec.retry_policy, spec.dlq_after) {
+        (Some(policy), Some(dlq_after)) => Some(policy.max_attempts.min(dlq_after)),
+        (Some(policy), None) => Some(policy.max_attempts),
+        (None, dlq_after) => dlq_after,
+    };
+    if let Some(max_attempts) = max_attempts {
+        fields.push(format!("a{max_attempts}"));
+    }
+    if let Some(key) = &spec.unique_key {
+        fields.push(format!("u{}", escape(key.as_str())));
+    }
+    fields.extend(spec.tags.iter().map(|tag| format!("t{tag}")));
+    let sources: Vec<String> = upstream
+        .into_iter()
+        .flat_map(|upstream| &upstream.sources)
+        .filter_map(|(_, job)| job.map(|job| job.bare(&mut [0; 26]).to_owned()))
+        .collect();
+    if !sources.is_empty() {
+        fields.push(format!("U{}", sources.join(".")));
+    }
+    if fields.is_empty() {
+        "-".to_owned()
+    } else {
+        fields.join(&US.to_string())
+    }
+}
+
+impl JobRecord {
+    /// Reads a whole record; none when it is not one.
+    pub(crate) fn parse(record: &Bytes) -> Option<JobRecord> {
+        let line = record.iter().position(|&byte| byte == b'\n')?;
+        let head = std::str::from_utf8(&record[..line]).ok()?;
+        let mut head = head.splitn(3, ' ');
+        let (entry, ident, policy) = (head.next()?, head.next()?, head.next()?);
+        let created_at = entry.split_once('-')?.0.parse().ok()?;
+        let body = record.slice(line + 1..);
+        let options_end = body.iter().position(|&byte| byte == b'\n')?;
+        let options: Options = if options_end == 0 {
+            Options::default()
+        } else {
+            serde_json::from_slice(&body[..options_end]).ok()?
+        };
+
+        let mut ident = ident.split(US);
+        let mut lane = ident.next()?.splitn(3, ':');
+        let tier = Tier::from_letter(lane.next()?.chars().next()?)?;
+        let task_type = TaskType::new(lane.next()?).ok()?;
+        let version = lane.next().filter(|version| !version.is_empty());
+        let workflow = match ident.next() {
+            Some(workflow) => Some(WorkflowRef {
+                workflow: WorkflowId::from_bare(workflow).ok()?,
+                task: TaskName::new(ident.next()?).ok()?,
+                iteration: ident.next()?.parse().ok()?,
+            }),
+            None => None,
+        };
+
+        let mut spec = JobSpec::new(task_type, body.slice(options_end + 1..));
+        spec.priority = options.priority.map_or_else(
+            || match tier {
+                Tier::High => Priority::HIGH,
+                Tier::Normal => Priority::NORMAL,
+                Tier::Low => Priority::LOW,
+            },
+            |priority| Priority::new(priority.into()),
+        );
+        spec.version = version.and_then(|version| Version::new(version).ok());
+        spec.headers = options.headers;
+        spec.retry_policy = options.retry_policy;
+        spec.timeout = options.timeout_ms.map(Duration::from_millis);
+        spec.dlq_after = options.dlq_after;
+        spec.retention = options.retention_ms.map(Duration::from_millis);
+        for field in policy.split(US) {
+            if let Some(key) = field.strip_prefix('u') {
+                spec.unique_key = unescape(key).and_then(|key| UniqueKey::new(&key).ok());
+            } else if let Some(tag) = field.strip_prefix('t') {
+                spec.tags.extend(Tag::new(tag).ok());
+            }
+        }
+        Some(JobRecord {
+            spec,
+            workflow,
+            upstream: options.upstream,
+            created_at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_types::ShardIndex;
+
+    fn round_trip(
+        spec: &JobSpec,
+        workflow: Option<&WorkflowRef>,
+        upstream: Option<&UpstreamRef>,
+    ) -> JobRecord {
+        let mut record = b"1700000000000-3 ".to_vec();
+        record.extend(encode(spec, workflow, upstream));
+        JobRecord::parse(&record.into()).expect("record")
+    }
+
+    #[test]
+    fn a_plain_job_is_its_lane_and_its_payload() {
+        let spec = JobSpec::new(
+            TaskType::new("a.b").expect("type"),
+            Bytes::from_static(b"\n\0x"),
+        );
+        assert_eq!(encode(&spec, None, None), b"n:a.b: -\n\n\n\0x");
+        let record = round_trip(&spec, None, None);
+        assert_eq!((record.spec, record.created_at), (spec, 1_700_000_000_000));
+    }
+
+    #[test]
+    fn everything_that_was_asked_for_reads_back() {
+        let mut spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::from_static(b"{}"));
+        spec.priority = Priority::new(9);
+        spec.version = Some(Version::new("v2").expect("version"));
+        spec.unique_key = Some(UniqueKey::new("order: {17}\u{e9}").expect("key"));
+        spec.tags = vec![Tag::new("t1").expect("tag"), Tag::new("u2").expect("tag")];
+        spec.headers.insert("trace".into(), "a b\nc".into());
+        spec.retry_policy = Some(RetryPolicy {
+            max_attempts: 7,
+            ..RetryPolicy::default()
+        });
+        spec.timeout = Some(Duration::from_millis(1_500));
+        spec.dlq_after = Some(2);
+        spec.retention = Some(Duration::ZERO);
+        let place = WorkflowRef {
+            workflow: WorkflowId::from_parts(9, ShardIndex(0), 1),
+            task: TaskName::new("join").expect("name"),
+            iteration: 4,
+        };
+        let upstream = UpstreamRef {
+            many: true,
+            sources: vec![
+                (
+                    TaskName::new("a").expect("name"),
+                    Some(JobId::of_task(place.workflow, 0, 0)),
+                ),
+                (TaskName::new("b").expect("name"), None),
+            ],
+        };
+        let record = round_trip(&spec, Some(&place), Some(&upstream));
+        assert_eq!(record.spec, spec);
+        assert_eq!(record.workflow, Some(place));
+        assert_eq!(record.upstream, Some(upstream));
+    }
+
+    #[test]
+    fn the_policy_tells_scripts_what_they_need() {
+        let mut spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::new());
+        spec.dlq_after = Some(2);
+        spec.retry_policy = Some(RetryPolicy::default());
+        spec.unique_key = Some(UniqueKey::new("a b").expect("key"));
+        assert_eq!(policy(&spec, None), "a2\u{1f}ua%20b");
+    }
+}

@@ -1,0 +1,150 @@
+//! Records of workflows: `wd:<id>`, the definition and input, written once; `wf:<id>`, a hash of
+//! the header and one field for each task that was dispatched.
+//!
+//! `wd`: `<length of the definition>\n<definition><input>`, the input empty when there is none.
+//! `wf`: `r` revision, `s` `<letter> <header as JSON>`, `c` created, `d` deadline, `e` ended,
+//! `x` time of removal, and `t<index>`: `<letter> <iteration> <job>\n<error>`.
+
+use bytes::Bytes;
+use paceline_types::workflow::{Header, Stage, TaskRecord};
+use paceline_types::{JobId, WorkflowId, WorkflowStatus};
+
+/// The definition with the input behind it.
+pub(crate) fn encode_definition(definition: &[u8], input: Option<&[u8]>) -> Vec<u8> {
+    let mut record = format!("{}\n", definition.len()).into_bytes();
+    record.extend_from_slice(definition);
+    record.extend_from_slice(input.unwrap_or_default());
+    record
+}
+
+/// Definition and input.
+pub(crate) fn parse_definition(record: &Bytes) -> Option<(Bytes, Option<Bytes>)> {
+    let line = record.iter().position(|&byte| byte == b'\n')?;
+    let length: usize = std::str::from_utf8(&record[..line]).ok()?.parse().ok()?;
+    let end = line + 1 + length;
+    if record.len() < end {
+        return None;
+    }
+    let input = record.slice(end..);
+    Some((
+        record.slice(line + 1..end),
+        (!input.is_empty()).then_some(input),
+    ))
+}
+
+/// The letter lets scripts tell ended workflows: `C`, `F` and `X` are final.
+pub(crate) fn encode_header(header: &Header) -> String {
+    let letter = match &header.stage {
+        Stage::Pending => 'P',
+        Stage::Running => 'R',
+        Stage::Ending(_) => 'E',
+        Stage::Completed => 'C',
+        Stage::Ended(ending) => match ending.status() {
+            WorkflowStatus::Cancelled => 'X',
+            WorkflowStatus::Failed
+            | WorkflowStatus::Pending
+            | WorkflowStatus::Running
+            | WorkflowStatus::Completed => 'F',
+        },
+    };
+    // Only text inside: it cannot fail to serialise.
+    format!(
+        "{letter} {}",
+        serde_json::to_string(header).unwrap_or_default()
+    )
+}
+
+pub(crate) fn parse_header(text: &str) -> Option<Header> {
+    serde_json::from_str(text.get(2..)?).ok()
+}
+
+/// The final status that a letter stands for.
+pub(crate) fn ended_status(letter: &str) -> Option<WorkflowStatus> {
+    match letter {
+        "C" => Some(WorkflowStatus::Completed),
+        "F" => Some(WorkflowStatus::Failed),
+        "X" => Some(WorkflowStatus::Cancelled),
+        _ => None,
+    }
+}
+
+pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord) -> String {
+    let letter = match record {
+        TaskRecord::Dispatched { .. } => 'd',
+        TaskRecord::Cancelling { .. } => 'x',
+        TaskRecord::Completed { .. } => 'C',
+        TaskRecord::Skipped { .. } => 'K',
+        TaskRecord::FailedAllowed { .. } => 'A',
+        TaskRecord::Dead { .. } => 'D',
+        TaskRecord::Cancelled { .. } => 'X',
+    };
+    let iteration = record.iteration();
+    let job = JobId::of_task(workflow, index, iteration);
+    let error = record.error().unwrap_or_default();
+    format!("{letter} {iteration} {}\n{error}", job.bare(&mut [0; 26]))
+}
+
+pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
+    let (head, error) = text.split_once('\n')?;
+    let mut head = head.split(' ');
+    let letter = head.next()?;
+    let iteration = head.next()?.parse().ok()?;
+    let error = || error.to_owned();
+    Some(match letter {
+        "d" => TaskRecord::Dispatched { iteration },
+        "x" => TaskRecord::Cancelling { iteration },
+        "C" => TaskRecord::Completed { iteration },
+        "K" => TaskRecord::Skipped { iteration },
+        "A" => TaskRecord::FailedAllowed {
+            iteration,
+            error: error(),
+        },
+        "D" => TaskRecord::Dead {
+            iteration,
+            error: error(),
+        },
+        "X" => TaskRecord::Cancelled { iteration },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paceline_types::ShardIndex;
+    use paceline_types::workflow::Ending;
+
+    #[test]
+    fn definition_and_input_read_back() {
+        for input in [None, Some(&b"{\"n\":1}"[..])] {
+            let record = encode_definition(b"{}\n", input).into();
+            let (definition, found) = parse_definition(&record).expect("record");
+            assert_eq!(&definition[..], b"{}\n");
+            assert_eq!(found.as_deref(), input);
+        }
+        assert_eq!(parse_definition(&Bytes::from_static(b"9\nshort")), None);
+    }
+
+    #[test]
+    fn headers_and_tasks_read_back() {
+        let ended = Header {
+            stage: Stage::Ended(Ending::Cancelled {
+                reason: "enough".into(),
+            }),
+        };
+        assert!(encode_header(&ended).starts_with("X "));
+        for header in [Header::NEW, ended] {
+            assert_eq!(parse_header(&encode_header(&header)), Some(header));
+        }
+        let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
+        for record in [
+            TaskRecord::Dispatched { iteration: 0 },
+            TaskRecord::Dead {
+                iteration: 3,
+                error: "a\nb".into(),
+            },
+        ] {
+            assert_eq!(parse_task(&encode_task(workflow, 7, &record)), Some(record));
+        }
+    }
+}
