@@ -44,6 +44,8 @@ pub(crate) struct Keys {
     pub(crate) deadlines: String,
     /// Hash: facts that hold for the whole namespace; on shard 0.
     pub(crate) meta: String,
+    /// Stream: of the bench, while it measures its reference.
+    pub(crate) reference: String,
     /// Counter: set while a dead node may still hold runs.
     pub(crate) recovering: String,
     /// List: at most one token, when a task type has work for the first time.
@@ -71,6 +73,7 @@ impl Keys {
             unfinished_workflows: key("workflows:unfinished"),
             deadlines: key("workflows:deadlines"),
             meta: key("meta"),
+            reference: key("bench"),
             recovering: key("recovering"),
             new_type_bell: key("bell*"),
             prefix,

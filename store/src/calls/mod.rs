@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod leader;
 pub mod leadership;
 pub mod list;
+pub mod measure;
 pub mod node;
 pub mod open;
 pub mod read;

@@ -1,0 +1,113 @@
+//! What the leader needs of the world, in its own words.
+//!
+//! Each method says what is true once it returns `Ok`. On `Unavailable` the call may or may not
+//! have taken effect; every call may be repeated, and does nothing the second time. Every write
+//! carries the term, and an older one than the newest accepted is refused as `Fenced`, with
+//! nothing changed.
+//!
+//! The ports are small and apart, so that a test can fail one of them; [`World`] is all of them.
+
+mod inbox;
+mod services;
+mod turn;
+
+use std::future::Future;
+
+use paceline_types::{JobId, WorkflowId};
+
+use crate::term::Term;
+
+pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
+pub use services::{
+    Bell, Delayed, Lanes, LanesChecked, Nodes, Overview, Promoted, Purged, Recovered, Retention,
+    Survey, World,
+};
+pub use turn::{
+    Cancels, Close, Commit, CommitOutcome, Deadline, LogEvent, Parked, ReadAhead, TaskEvent,
+    TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
+};
+
+/// Why a call of the leader failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A newer term has written. Nothing was changed; the caller is not the leader any more.
+    #[error("fenced: term {newest} leads the shard")]
+    Fenced {
+        /// The newest term that was accepted.
+        newest: u64,
+    },
+    /// No answer, or an answer that makes no sense. **It may have taken effect**; repeat it.
+    #[error("the ledger is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Where a walk goes on; opaque, made by the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// One step of a walk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// Where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The kept state of workflows, and their inbox.
+pub trait Ledger: Send + Sync {
+    /// The oldest entries that have not been consumed, at most `ahead.max`, in order. An entry
+    /// is returned again by every call until a turn consumes it.
+    fn inbox(
+        &self,
+        term: &Term,
+        ahead: ReadAhead,
+    ) -> impl Future<Output = Result<Vec<Delivery>, LedgerError>> + Send;
+
+    /// The instances as they are kept, in the order of the ids; none where there is none. At
+    /// most 100 ids.
+    fn load(
+        &self,
+        term: &Term,
+        workflows: &[WorkflowId],
+    ) -> impl Future<Output = Result<Vec<Option<StoredInstance>>, LedgerError>> + Send;
+
+    /// Each commit is written whole, or is refused by its outcome. Entries are consumed and
+    /// things parked, unless a commit was stale: then neither, and the entries come again.
+    fn commit(
+        &self,
+        term: &Term,
+        turn: Turn,
+    ) -> impl Future<Output = Result<TurnReply, LedgerError>> + Send;
+
+    /// Instances whose deadline has passed by the server's clock, longest overdue first, at
+    /// most `max`.
+    fn overdue(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<WorkflowId>, LedgerError>> + Send;
+
+    /// Instances that are marked as having work left over, at most `max`, in any order.
+    fn unfinished(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<WorkflowId>, LedgerError>> + Send;
+
+    /// Instances that have not ended, from the start or from where the last step ended, about
+    /// `max` of them. Each that is there during a whole walk is seen at least once.
+    fn active(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> impl Future<Output = Result<Page<WorkflowId>, LedgerError>> + Send;
+
+    /// How jobs stand, in the order of the ids. At most 100 ids.
+    fn job_phases(
+        &self,
+        term: &Term,
+        jobs: &[JobId],
+    ) -> impl Future<Output = Result<Vec<JobPhase>, LedgerError>> + Send;
+}

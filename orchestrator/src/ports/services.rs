@@ -1,0 +1,139 @@
+//! The ports of the services beside workflows, the look at everything, and the bell.
+
+use std::future::Future;
+use std::time::Duration;
+
+use paceline_types::NodeId;
+
+use super::{Cursor, Ledger, LedgerError};
+use crate::term::Term;
+
+/// What a promotion did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promoted {
+    /// Jobs that were due and wait in their lanes now.
+    pub moved: usize,
+    /// When the next one is due, by the server's clock; zero if some are due already.
+    pub next_due_in: Option<Duration>,
+}
+
+/// Work that waits for its time.
+pub trait Delayed: Send + Sync {
+    /// Moves what is due to its lanes, earliest first, at most `max`.
+    fn promote(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<Promoted, LedgerError>> + Send;
+}
+
+/// What a step of recovery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Runs that another node may claim now.
+    pub handed_on: usize,
+    /// Jobs that crashed too often, and are dead now.
+    pub buried: usize,
+    /// Jobs whose cancellation was asked for, and that are cancelled now.
+    pub cancelled: usize,
+    /// Where to go on; none when no dead node holds anything any more.
+    pub next: Option<Cursor>,
+}
+
+/// The leases of nodes, and what dead nodes held.
+pub trait Nodes: Send + Sync {
+    /// Ends the leases that ran out by the server's clock: those nodes are dead, and their
+    /// settlements are refused from now on. Returns them.
+    fn expire_nodes(
+        &self,
+        term: &Term,
+    ) -> impl Future<Output = Result<Vec<NodeId>, LedgerError>> + Send;
+
+    /// Takes at most `max` runs from dead nodes.
+    fn recover(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> impl Future<Output = Result<Recovered, LedgerError>> + Send;
+}
+
+/// What a step of retention did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Records that are gone.
+    pub removed: usize,
+    /// Whether more is past its time.
+    pub more: bool,
+}
+
+/// What is kept for a while after its end.
+pub trait Retention: Send + Sync {
+    /// Removes what is past its time, oldest first, at most `max` records. A job of a workflow
+    /// that has not ended stays: its result may still be asked for.
+    fn purge(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<Purged, LedgerError>> + Send;
+}
+
+/// What a step of checking lanes did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LanesChecked {
+    /// Things that were looked at.
+    pub seen: usize,
+    /// Of them, those that stood still and move again.
+    pub repaired: usize,
+    /// Where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The lanes, and the index of those that have work.
+pub trait Lanes: Send + Sync {
+    /// Compares lanes, ready index and owners, and repairs what differs; looks at about `max`.
+    fn check_lanes(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> impl Future<Output = Result<LanesChecked, LedgerError>> + Send;
+}
+
+/// What waits for the leader of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The inbox is not empty.
+    pub inbox: bool,
+    /// An instance is marked as unfinished.
+    pub unfinished: bool,
+    /// The deadline of an instance has passed.
+    pub overdue: bool,
+    /// When the next delayed job is due; zero if one is due already.
+    pub next_due_in: Option<Duration>,
+    /// The lease of a node ran out, or a dead node still holds runs.
+    pub dead_nodes: bool,
+    /// Something is past its retention.
+    pub purgeable: bool,
+}
+
+/// One look at everything.
+pub trait Overview: Send + Sync {
+    /// What there is to do now, in one cheap call.
+    fn survey(&self, term: &Term) -> impl Future<Output = Result<Survey, LedgerError>> + Send;
+}
+
+/// Everything that the leader's loop needs.
+pub trait World: Ledger + Delayed + Nodes + Retention + Lanes + Overview {}
+
+impl<T: Ledger + Delayed + Nodes + Retention + Lanes + Overview> World for T {}
+
+/// Wakes the leader.
+///
+/// Rung when an entry reaches the inbox, and when a job becomes the earliest of those that wait
+/// for their time. A lost ring costs latency only: the loop also looks by itself.
+pub trait Bell: Send {
+    /// Returns after a ring, with true, or after about `at_most`, with false. A ring between two
+    /// calls counts for the next one. Safe to drop before it returns.
+    fn wait(&mut self, at_most: Duration) -> impl Future<Output = bool> + Send;
+}

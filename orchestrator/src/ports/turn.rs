@@ -1,0 +1,196 @@
+//! What the leader hands to the ledger, in one call, and what it is told.
+
+use std::time::Duration;
+
+use paceline_types::workflow::{Header, TaskRecord};
+use paceline_types::{EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus};
+
+use super::{Delivery, EntryId};
+
+/// What one turn of the leader writes, in one call.
+///
+/// Bounded: at most 100 commits, 100 dispatches and cancellations in all, and 100 task records
+/// beside those that belong to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// At most one for each workflow.
+    pub commits: Vec<Commit>,
+    /// Inbox entries that the commits of this turn, and of earlier ones, make done with.
+    pub consumed: Vec<EntryId>,
+    /// What could not be applied, kept for a person to look at.
+    pub parked: Vec<Parked>,
+    /// Asks for further deliveries with the reply.
+    pub read_ahead: Option<ReadAhead>,
+}
+
+/// Which deliveries to return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadAhead {
+    /// Entries after this one; from the oldest without it.
+    pub after: Option<EntryId>,
+    /// At most so many entries.
+    pub max: usize,
+}
+
+/// The next state of one instance and what follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// Which instance.
+    pub workflow: WorkflowId,
+    /// The revision that the decision rests on.
+    pub expected: u64,
+    /// The header, if it changed.
+    pub header: Option<Header>,
+    /// Records that changed, by task index, each index once.
+    pub tasks: Vec<(u32, TaskRecord)>,
+    /// Jobs to make. They come before the cancellations, which may name one of them.
+    pub dispatches: Vec<TaskJob>,
+    /// Jobs to cancel: queued ones at once, running ones by asking. One that has ended, or is
+    /// missing, is left as it is.
+    pub cancels: Option<Cancels>,
+    /// For the event log, in this order.
+    pub events: Vec<LogEvent>,
+    /// Whether there is work left over that the next turn goes on with. Marks the instance as
+    /// unfinished, or takes the mark away.
+    pub more: bool,
+    /// What becomes of the deadline.
+    pub deadline: Deadline,
+    /// Set when the instance ends with this commit: it leaves the list of active ones.
+    pub close: Option<Close>,
+}
+
+/// A task's job to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskJob {
+    /// Its id, a function of workflow, index and iteration. A job that has it already is this
+    /// one: it is left as it is.
+    pub job: JobId,
+    /// The task's index in the plan.
+    pub index: u32,
+    /// The task's name.
+    pub task: TaskName,
+    /// Which start of the task; comes back with [`InboxItem::TaskEnded`](super::InboxItem::TaskEnded).
+    pub iteration: u32,
+    /// What is asked for; due at once, without unique and idempotency key.
+    pub spec: JobSpec,
+    /// Whose results the payload is to be wrapped with.
+    pub upstream: Upstream,
+}
+
+/// Whose results a job is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// None: the payload is handed over as it is.
+    None,
+    /// The result itself.
+    One(UpstreamJob),
+    /// An object of results by name, in this order.
+    Many(Vec<UpstreamJob>),
+}
+
+/// Where the result of an upstream task is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamJob {
+    /// The upstream task.
+    pub task: TaskName,
+    /// The job to read: its result, or its error if it is not completed. None: the task was
+    /// skipped, and the result is `null`.
+    pub job: Option<JobId>,
+}
+
+/// Jobs to cancel, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancels {
+    /// Which.
+    pub jobs: Vec<JobId>,
+    /// Kept as their last error.
+    pub reason: String,
+}
+
+/// One event for the log. Time, shard and workflow are added by the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// The task that it is about; none for the workflow itself.
+    pub task: Option<TaskEvent>,
+    /// Why, where there is a why.
+    pub error: Option<String>,
+}
+
+/// The task of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEvent {
+    /// Its name.
+    pub task: TaskName,
+    /// Its task type.
+    pub task_type: TaskType,
+    /// Its job.
+    pub job: JobId,
+    /// Which start of the task.
+    pub iteration: u32,
+}
+
+/// What becomes of an instance's deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deadline {
+    /// Stays as it is.
+    #[default]
+    Keep,
+    /// Passes after this, counted by the server's clock from the commit.
+    Arm(Duration),
+    /// Taken away.
+    Disarm,
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// Its final status.
+    pub status: WorkflowStatus,
+    /// The leaves whose results make the output, in the order of the definition; empty unless
+    /// it completed. A leaf without a job has no result. See `Plan::output`.
+    pub leaves: Vec<UpstreamJob>,
+}
+
+/// Something that could not be applied: an error of this program or of the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The entry that it came with, if it came with one.
+    pub entry: Option<EntryId>,
+    /// The workflow, if it is known.
+    pub workflow: Option<WorkflowId>,
+    /// Whether to take away the workflow's marks as unfinished and overdue: they brought this
+    /// about, and would again.
+    pub unmark: bool,
+    /// What happened, for readers.
+    pub event: String,
+    /// How the instance stood, for readers.
+    pub state: String,
+    /// Why it could not be applied.
+    pub reason: String,
+}
+
+/// What became of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// Written, all of it.
+    Committed {
+        /// The instance's new revision.
+        revision: u64,
+    },
+    /// The instance has another revision than expected; nothing of this commit was written.
+    Stale,
+    /// There is no such instance; nothing of this commit was written, and marks (unfinished,
+    /// overdue) that were left of it are taken away.
+    Missing,
+}
+
+/// What became of a turn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TurnReply {
+    /// One for each commit, in order.
+    pub outcomes: Vec<CommitOutcome>,
+    /// The deliveries that were asked for.
+    pub next: Vec<Delivery>,
+}
