@@ -1,1 +1,80 @@
-//! client
+//! Submit, steer, query and follow work on a Paceline cluster.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use paceline_client::{Client, Priority, Task};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Resize { image: String, width: u32 }
+//!
+//! impl Task for Resize {
+//!     const TYPE: &'static str = "image.resize";
+//!     type Output = String;
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("redis://127.0.0.1/").await?;
+//! let path = client
+//!     .submit(Resize { image: "a.png".into(), width: 640 })
+//!     .priority(Priority::HIGH)
+//!     .unique("a.png")
+//!     .delay(Duration::from_secs(5))
+//!     .await?                 // a handle: the job is accepted
+//!     .output()
+//!     .await?;                // a String
+//! # Ok(()) }
+//! ```
+//!
+//! What is promised: exactly-once state transitions, exactly one event per transition,
+//! at-least-once execution of handlers, with a fencing token handed to the handler.
+//!
+//! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
+//!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
+//!   [`Client::resume`], [`Client::dead_letters`].
+//! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
+//!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
+//!   [`Client::cancel_workflow`].
+//! * Events: [`Client::subscribe`].
+//!
+//! Every operation has an error of its own, which says whether anything may have been stored.
+
+mod connect;
+mod dead_letters;
+mod group;
+mod handle;
+mod jobs;
+mod listing;
+mod request;
+mod submit;
+mod submit_many;
+mod subscribe;
+mod wait;
+mod workflow;
+
+pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
+pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::redis_url::RedisUrlError;
+pub use paceline_store::{RedisUrl, Store, StoreError};
+pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
+pub use paceline_types::{
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
+    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
+    WorkflowDefinition, WorkflowId, WorkflowStatus,
+};
+
+pub use connect::{Client, ClientBuilder, ConnectError};
+pub use dead_letters::DeadLetters;
+pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
+pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use request::{InvalidJob, JobRequest, MAX_HEADERS, RunAt};
+pub use submit::{Accepted, Submit, SubmitError};
+pub use submit_many::{Submission, SubmitManyError};
+pub use subscribe::{
+    Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,
+};
+pub use workflow::{
+    CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
+};
