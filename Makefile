@@ -1,0 +1,38 @@
+# What developers, newcomers and CI run. `make` alone lists it.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help check test demo bench clean redis binary
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+check: ## Format, clippy and rustdoc, with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+test: redis binary ## Everything: unit, doc, integration and fault tests on private Redis servers
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    set -ex; $(CARGO) test --workspace --doc; $(CARGO) nextest run --workspace; \
+	else \
+	    set -ex; $(CARGO) test --workspace; \
+	fi
+
+demo: ## Three nodes, a workflow over these sources, and a node killed on the way
+	@deploy/demo/run.sh
+
+bench: redis ## The benchmark of jobs, on a private Redis server
+	$(CARGO) run --release --quiet --bin paceline -- bench jobs
+
+clean: ## Remove what was built
+	$(CARGO) clean
+
+# A Redis server for tests and demo, installed if there is none.
+redis:
+	@deploy/install-redis.sh
+
+# Tests start nodes as processes of their own.
+binary:
+	$(CARGO) build --bin paceline

@@ -1,0 +1,108 @@
+#!/bin/sh
+# The demo: one Redis, three nodes, a workflow over the sources of this repository, and a node that
+# is killed while work is running. Ends by itself, cleans up what it started, and exits 0 only if
+# everything completed.
+set -eu
+cd "$(dirname "$0")/../.."
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ -n "${NO_COLOR:-}" ] || [ ! -t 1 ]; then
+    say() { printf '\n%s\n' "$*"; }
+fi
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+folder=$(mktemp -d "${TMPDIR:-/tmp}/paceline-demo.XXXXXX")
+pids=
+
+# Ends what this script started, and nothing else.
+cleanup() {
+    trap - EXIT INT TERM
+    for pid in $pids; do
+        kill "$pid" 2>/dev/null || true
+    done
+    for pid in $pids; do
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$folder"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Waits until a pattern stands in a file, for as long as the process that writes it lives.
+wait_for() { # pattern file pid seconds
+    tries=$(($4 * 10))
+    until grep -q "$1" "$2" 2>/dev/null; do
+        kill -0 "$3" 2>/dev/null || { cat "$2" >&2; fail "a process ended at its start"; }
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { cat "$2" >&2; fail "no '$1' within $4 s"; }
+        sleep 0.1
+    done
+}
+
+deploy/install-redis.sh
+PATH="$PATH:/usr/sbin:/sbin:/usr/local/bin:/opt/homebrew/bin"
+redis=$(command -v redis-server || command -v valkey-server)
+
+say 'Building (the dev profile: it builds in a fraction of the time, and tests use the same)'
+cargo build --bin paceline
+paceline=${CARGO_TARGET_DIR:-target}/debug/paceline
+
+say 'Starting one Redis and three nodes'
+# A socket in our own folder: no port to choose, and nobody else in it.
+"$redis" --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --save '' --appendonly no \
+    --maxmemory-policy noeviction >"$folder/redis.log" 2>&1 &
+redis_pid=$!
+pids="$redis_pid"
+wait_for 'Ready to accept connections\|ready to accept connections' "$folder/redis.log" "$redis_pid" 20
+export PACELINE_REDIS="unix://$folder/redis.sock"
+echo "redis at $PACELINE_REDIS"
+for n in 1 2 3; do
+    RUST_LOG=${RUST_LOG:-warn} "$paceline" node --name "demo-$n" --allow-shell --lease 2s \
+        --concurrency 4 >"$folder/node-$n.out" 2>"$folder/node-$n.err" &
+    eval "node_$n=$!"
+    pids="$! $pids"
+done
+for n in 1 2 3; do
+    eval "pid=\$node_$n"
+    wait_for 'ready' "$folder/node-$n.out" "$pid" 30
+    echo "demo-$n: $(head -n 1 "$folder/node-$n.out")"
+done
+
+say 'Census: counts and hashes every crate in parallel, joins the results, writes a report'
+"$paceline" run --watch=lines deploy/demo/census.yaml || fail 'the census did not complete'
+
+say 'Relay: the same work, slowly, and the node that starts the first task of it is killed'
+"$paceline" run --watch=lines deploy/demo/relay.yaml >"$folder/relay.out" 2>"$folder/relay.log" &
+relay=$!
+pids="$relay $pids"
+wait_for ' on node_' "$folder/relay.log" "$relay" 30
+victim=$(sed -n 's/.* on \(node_[0-9A-Z]*\).*/\1/p' "$folder/relay.log" | head -n 1)
+name=
+for n in 1 2 3; do
+    if grep -q "$victim" "$folder/node-$n.out"; then
+        eval "pid=\$node_$n"
+        name="demo-$n"
+    fi
+done
+[ -n "$name" ] || fail "no node has the id $victim"
+kill -KILL "$pid"
+echo "killed $name ($victim, process $pid) with SIGKILL, while it was running:"
+grep " on $victim" "$folder/relay.log" | sed 's/ on node_.*//; s/^/  /'
+completed=0
+wait "$relay" || completed=$?
+
+say 'What happened'
+cat "$folder/relay.log"
+[ "$completed" = 0 ] || fail "the relay ended with exit code $completed"
+recovered=$("$paceline" events --kind job.auto_recovered | wc -l | tr -d ' ')
+[ "$recovered" -gt 0 ] || fail 'the killed node had no work to recover'
+
+say "Taken from $name and finished by the others: $recovered tasks"
+"$paceline" events --kind job.auto_recovered 2>/dev/null
+say 'The nodes that are left'
+"$paceline" node list
+say "Everything completed. The report: file://$PWD/target/demo/report.html"

@@ -1,0 +1,74 @@
+//! Task types that a node serves without a line of Rust.
+//!
+//! | task type | payload | result |
+//! |---|---|---|
+//! | `echo` | anything | the payload |
+//! | `noop` | anything | `null` |
+//! | `sleep` | `{"duration": "2s"}` | `null` |
+//! | `fail` | `{"error": "…", "permanent": false, "times": 2}`, all optional | `null` after `times` failures |
+//! | `http` | `{"url", "method", "headers", "body", "timeout", "expect_status"}` | `{"status", "headers", "body"}` |
+//! | `shell` | `{"argv"` or `"script", "shell", "env", "cwd", "timeout", "input", "output_limit", "permanent_exit_codes"}` | standard output |
+//!
+//! A field that a payload does not have fails the job for good, with a sentence that names it.
+
+mod echo;
+mod fail;
+mod http;
+mod noop;
+mod payload;
+mod run;
+mod shell;
+mod sleep;
+
+use crate::{Context, HandlerOptions, NodeBuilder};
+
+use self::http::Sender;
+use self::run::Run;
+
+/// Which task types are served, where there is a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuiltinOptions {
+    /// Serve `shell`: whoever may submit jobs may then run programs on this machine. Default: no.
+    pub allow_shell: bool,
+}
+
+/// Why the built-in task types cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("the task type `http` cannot be served: {0}")]
+pub struct BuiltinError(#[source] reqwest::Error);
+
+/// Registers the built-in task types with a node.
+///
+/// # Errors
+/// When the HTTP client cannot be made, for want of the system's certificates.
+pub fn register(node: NodeBuilder, options: BuiltinOptions) -> Result<NodeBuilder, BuiltinError> {
+    let sender = Sender::new().map_err(BuiltinError)?;
+    let default = HandlerOptions::default;
+    let node = node
+        .handle_raw("echo", default(), async |_, payload| echo::run(payload))
+        .handle_raw("noop", default(), async |_, _| noop::run())
+        .handle_raw("fail", default(), async |context, payload| {
+            fail::run(&payload, context.attempt())
+        })
+        .handle_raw("sleep", default(), async |context, payload| {
+            sleep::run(&payload, told_to_end(&context)).await
+        })
+        .handle_raw("http", default(), move |context, payload| {
+            let sender = sender.clone();
+            async move { sender.run(&payload, told_to_end(&context)).await }
+        });
+    Ok(if options.allow_shell {
+        node.handle_raw("shell", default(), async |context, payload| {
+            let run = Run::of(&context);
+            let input = async || Ok(context.workflow_input().await?);
+            shell::run(&run, &payload, input, told_to_end(&context)).await
+        })
+    } else {
+        node
+    })
+}
+
+async fn told_to_end(context: &Context) {
+    // All reasons come to the same here; the runtime settles by the reason.
+    context.cancelled().await;
+}

@@ -1,0 +1,311 @@
+//! `paceline job`: submit, look at, cancel and retry single jobs.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use paceline_client::{Cancelled, Client, JobFilter, JobHandle, JobRequest, Untyped};
+use paceline_types::{Job as Record, JobId, JobStatus, Priority, RetryPolicy, Tag, TaskType};
+use serde::Serialize;
+
+use super::args::{Globals, PageOptions, parse_duration};
+use super::connect::connect;
+use super::failure::{Failure, Kind};
+use super::output::Output;
+use super::{show, source};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    /// Submit a job
+    Submit(Box<Submit>),
+    /// Show a job
+    Get {
+        /// Its id
+        id: JobId,
+    },
+    /// List jobs, page by page
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<JobStatus>,
+        /// Only of this task type
+        #[arg(long = "type", value_name = "TASK_TYPE")]
+        task_type: Option<TaskType>,
+        /// Only with this tag
+        #[arg(long)]
+        tag: Option<Tag>,
+        #[command(flatten)]
+        page: PageOptions,
+    },
+    /// Cancel jobs: what waits never runs, what runs is told to end
+    Cancel {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+        /// Why, for readers
+        #[arg(long, default_value = "cancelled from the command line")]
+        reason: String,
+    },
+    /// Run dead or cancelled jobs again, with all their attempts
+    Retry {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+    },
+}
+
+/// What a job is made of.
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// Which handler runs it, such as echo
+    task_type: String,
+    /// JSON for the handler, or @FILE, or @- for standard input
+    payload: Option<String>,
+    /// 1 (low) to 10 (critical); 5 unless given
+    #[arg(long)]
+    priority: Option<i64>,
+    /// Run it after this long, such as 30s
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    delay: Option<Duration>,
+    /// Refused while an unfinished job holds the same key
+    #[arg(long, value_name = "KEY")]
+    unique: Option<String>,
+    /// A repeat with the same key within 24 h returns the first job
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Label to list jobs by; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// For the handler; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    headers: Vec<(String, String)>,
+    /// Longest execution of one attempt
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    timeout: Option<Duration>,
+    /// Executions in all, failed ones included; 3 unless given
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// Only nodes that serve this version of the handler run it
+    #[arg(long, value_name = "VERSION")]
+    handler_version: Option<String>,
+    /// Wait until the job has ended, and show its result
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Serialize)]
+struct Submitted {
+    id: JobId,
+    created: bool,
+}
+
+#[derive(Serialize)]
+struct Jobs<'a> {
+    jobs: &'a [Record],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct PerJob<'a> {
+    id: JobId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(command: Job, globals: &Globals, output: Output) -> Result<(), Failure> {
+    match command {
+        Job::Submit(submit) => {
+            let request = submit.request()?;
+            let client = connect(globals).await?;
+            let handle = client.submit_request::<Untyped>(request).await?;
+            if submit.wait {
+                return show_end(&handle, output).await;
+            }
+            let submitted = Submitted {
+                id: handle.id(),
+                created: handle.created(),
+            };
+            output.either(&submitted, || handle.id().to_string())
+        }
+        Job::Get { id } => {
+            let job = connect(globals).await?.job(id).await?;
+            let job = job.ok_or_else(|| Failure::not_found(id))?;
+            output.either(&job, || show::job(output, &job))
+        }
+        Job::List {
+            status,
+            task_type,
+            tag,
+            page,
+        } => {
+            let filter = JobFilter {
+                status,
+                task_type,
+                tag,
+            };
+            let client = connect(globals).await?;
+            let mut list = client.jobs(filter).limit(page.limit);
+            if let Some(cursor) = page.cursor {
+                list = list.after(cursor);
+            }
+            let page = list.await?;
+            list_jobs(output, &page.items, page.next.as_deref())
+        }
+        Job::Cancel { ids, reason } => {
+            cancel(&connect(globals).await?, &ids, &reason, output).await
+        }
+        Job::Retry { ids } => retry(&connect(globals).await?, &ids, output).await,
+    }
+}
+
+/// One page of jobs; of dead letters as well.
+pub(crate) fn list_jobs(
+    output: Output,
+    jobs: &[Record],
+    next: Option<&str>,
+) -> Result<(), Failure> {
+    output.page(&Jobs { jobs, next }, &show::jobs(output, jobs), next)
+}
+
+/// Runs jobs again; the first that cannot be decides the exit code, and the others are retried.
+pub(crate) async fn retry(client: &Client, ids: &[JobId], output: Output) -> Result<(), Failure> {
+    let mut first = None;
+    for &id in ids {
+        match client.retry(id).await.map_err(Failure::from) {
+            Ok(()) => {
+                let retried = PerJob {
+                    id,
+                    status: Some(JobStatus::Pending.to_string()),
+                    error: None,
+                };
+                output.either(&retried, || format!("{id} runs again"))?;
+            }
+            Err(failure) => tell(&mut first, id, failure, output)?,
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+async fn cancel(
+    client: &Client,
+    ids: &[JobId],
+    reason: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let mut first = None;
+    let outcomes = client.cancel_many(ids, reason).await?;
+    for (&id, outcome) in ids.iter().zip(outcomes) {
+        let (status, text) = match outcome {
+            Cancelled::Done => ("cancelled", format!("{id} is cancelled")),
+            Cancelled::Requested => ("requested", format!("{id} is running and was told to end")),
+            Cancelled::Ended(JobStatus::Cancelled) => {
+                ("cancelled", format!("{id} was cancelled before"))
+            }
+            Cancelled::Ended(status) => {
+                let sentence = format!("{id} cannot be cancelled: it is {status}");
+                tell(
+                    &mut first,
+                    id,
+                    Failure::new(Kind::Conflict, sentence),
+                    output,
+                )?;
+                continue;
+            }
+            Cancelled::Unknown => {
+                tell(&mut first, id, Failure::not_found(id), output)?;
+                continue;
+            }
+        };
+        let cancelled = PerJob {
+            id,
+            status: Some(status.to_owned()),
+            error: None,
+        };
+        output.either(&cancelled, || text)?;
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Keeps the first failure for the end, and says the others on the way.
+fn tell(
+    first: &mut Option<Failure>,
+    id: JobId,
+    failure: Failure,
+    output: Output,
+) -> Result<(), Failure> {
+    if output.is_json() {
+        output.json(&PerJob {
+            id,
+            status: None,
+            error: Some(&failure.sentence),
+        })?;
+    }
+    match first {
+        None => *first = Some(failure),
+        Some(_) => output.note(&format!("error: {}", failure.sentence)),
+    }
+    Ok(())
+}
+
+/// Waits for the end, shows the result, and fails as the job failed.
+async fn show_end(handle: &JobHandle<Untyped>, output: Output) -> Result<(), Failure> {
+    let job = handle.wait().await?;
+    output.either(&job, || {
+        job.result.as_ref().map(show::bytes).unwrap_or_default()
+    })?;
+    if job.status == JobStatus::Completed {
+        return Ok(());
+    }
+    let error = job.last_error.as_deref().unwrap_or("no reason was given");
+    let sentence = format!("{} is {}: {error}", job.id, job.status);
+    Err(Failure::new(Kind::Outcome, sentence))
+}
+
+impl Submit {
+    fn request(&self) -> Result<JobRequest, Failure> {
+        let payload = match &self.payload {
+            Some(payload) => source::json("PAYLOAD", payload)?,
+            None => "null".to_owned(),
+        };
+        let mut request = JobRequest::bytes(&self.task_type, payload).tags(&self.tags);
+        if let Some(priority) = self.priority {
+            request = request.priority(Priority::new(priority));
+        }
+        if let Some(delay) = self.delay {
+            request = request.delay(delay);
+        }
+        if let Some(key) = &self.unique {
+            request = request.unique(key);
+        }
+        if let Some(key) = &self.idempotency_key {
+            request = request.idempotency_key(key);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(timeout) = self.timeout {
+            request = request.timeout(timeout);
+        }
+        if let Some(max_attempts) = self.max_attempts {
+            request = request.retry_policy(RetryPolicy {
+                max_attempts,
+                ..RetryPolicy::default()
+            });
+        }
+        if let Some(version) = &self.handler_version {
+            request = request.version(version);
+        }
+        Ok(request)
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,202 @@
+//! The command line: one file for each command, and what they share.
+
+mod args;
+mod bench;
+mod connect;
+mod dev;
+mod dlq;
+mod events;
+mod failure;
+mod job;
+mod log;
+mod node;
+mod output;
+mod private_redis;
+mod run;
+mod serve;
+mod show;
+mod signal;
+mod source;
+mod table;
+mod time;
+mod workflow;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::failure::{Failure, Kind, exit_code};
+use self::output::{Format, Output};
+
+/// For what still runs when a command has ended, such as a read of standard input.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// Runs the command of the process's arguments.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return wrong_usage(&error, &arguments),
+    };
+    let output = Output::new(cli.globals.output);
+    let ended = run(cli, output);
+    if let Err(failure) = &ended {
+        output.failure(failure);
+    }
+    exit_code(&ended)
+}
+
+fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+    let level = match &cli.command {
+        Command::Node(node) if node.command.is_none() => "info",
+        Command::Dev(_) => "info",
+        // Its log would run through the live view.
+        Command::Run(_) => "error",
+        _ => "warn",
+    };
+    log::start(cli.globals.log_format, level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Kind::Outcome, format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(dispatch(cli, output));
+    runtime.shutdown_timeout(LEFTOVERS);
+    ended
+}
+
+async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
+    let globals = cli.globals;
+    match cli.command {
+        Command::Dev(command) => dev::run(command, &globals, output).await,
+        Command::Node(command) => node::run(command, &globals, output).await,
+        Command::Run(command) => run::run(command, &globals, output).await,
+        Command::Job(command) => job::run(command, &globals, output).await,
+        Command::Workflow(command) => workflow::run(command, &globals, output).await,
+        Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Events(command) => events::run(command, &globals, output).await,
+        Command::Bench(command) => bench::run(command, &globals, output).await,
+    }
+}
+
+/// Help and version are asked for; anything else is a mistake, told as every other one.
+fn wrong_usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() || !wants_json(arguments) {
+        // Nobody is left to tell when this cannot be printed.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+    }
+    let text = error.render().to_string();
+    let sentence = text.lines().next().unwrap_or_default();
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence);
+    let failure = Failure::usage(sentence);
+    Output::new(Format::Json).failure(&failure);
+    exit_code(&Err(failure))
+}
+
+/// Whether `-o json` stands among arguments that could not be parsed.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let arguments: Vec<_> = arguments.iter().filter_map(|text| text.to_str()).collect();
+    arguments
+        .iter()
+        .any(|&argument| matches!(argument, "-ojson" | "-o=json" | "--output=json"))
+        || arguments
+            .windows(2)
+            .any(|pair| matches!(pair, ["-o" | "--output", "json"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_parses() {
+        let job = "job_00000000000000000000000000";
+        let workflow = "wf_00000000000000000000000000";
+        let table = [
+            "paceline dev --data /tmp/x --allow-shell --http 127.0.0.1:9100",
+            "paceline node --redis redis://h/ --concurrency 4 --lease 2s --name n",
+            "paceline node list -o json",
+            "paceline --namespace tenant node",
+            "paceline run f.yaml --input {} --watch",
+            "paceline run --watch=lines f.yaml",
+            "paceline run --dev --allow-shell - -o json",
+            "paceline job submit echo {} --priority 8 --delay 5s --tag a --tag b --header k=v --wait",
+            &format!("paceline job get {job}"),
+            "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
+            &format!("paceline job cancel {job} {job} --reason why"),
+            &format!("paceline job retry {job}"),
+            "paceline workflow submit f.json --input @in.json",
+            &format!("paceline workflow get {workflow}"),
+            "paceline workflow list --status failed",
+            &format!("paceline workflow cancel {workflow}"),
+            "paceline workflow validate f.yaml",
+            "paceline dlq list",
+            &format!("paceline dlq retry {job}"),
+            "paceline dlq purge --all",
+            &format!("paceline dlq purge {job}"),
+            "paceline events --follow --from now --kind job.dead --type echo",
+            &format!("paceline events --from 0:5-1.2 --job {job} --workflow {workflow}"),
+        ];
+        for line in table {
+            if let Err(error) = parse(line) {
+                panic!("{line}\n{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_remedy() {
+        let table = [
+            ("paceline job get wf_1", "`wf_1` is not a job id"),
+            (
+                "paceline job list --status done",
+                "use one of pending, scheduled",
+            ),
+            (
+                "paceline job list --limit 101",
+                "write a number from 1 to 100",
+            ),
+            ("paceline node --lease soon", "such as 500ms, 30s or 1h30m"),
+            ("paceline node --concurrency 0", "0 is not in 1.."),
+            ("paceline events --kind job.deed", "is not an event kind"),
+            ("paceline events --from never", "or write now or start"),
+            ("paceline dlq purge", "|--all>"),
+            (
+                "paceline job submit echo --header k",
+                "write it as NAME=VALUE",
+            ),
+        ];
+        for (line, words) in table {
+            let error = parse(line).expect_err(line).to_string();
+            assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_is_wanted_where_it_is_asked_for() {
+        for (line, wanted) in [
+            ("paceline job get x -o json", true),
+            ("paceline --output json job", true),
+            ("paceline -ojson", true),
+            ("paceline job submit json", false),
+            ("paceline -o text json", false),
+        ] {
+            let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert_eq!(wants_json(&arguments), wanted, "{line}");
+        }
+    }
+}

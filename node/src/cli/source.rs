@@ -1,0 +1,157 @@
+//! Text and JSON from arguments, files and standard input.
+
+use std::io::Read;
+use std::path::Path;
+
+use paceline_types::WorkflowDefinition;
+
+use super::failure::Failure;
+
+/// Reads a file; `-` is standard input.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    Ok(text)
+}
+
+/// A JSON argument: the JSON itself, `@FILE`, or `@-` for standard input. Numbers keep their
+/// digits, as the text is checked and handed on unchanged.
+pub(crate) fn json(option: &str, argument: &str) -> Result<String, Failure> {
+    let text = match argument.strip_prefix('@') {
+        Some(path) => text(Path::new(path))?,
+        None => argument.to_owned(),
+    };
+    let text = text.trim();
+    match serde_json::from_str::<&serde_json::value::RawValue>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Failure::usage(format!(
+            "{option} is not JSON ({error}); write it as in '{{\"a\": 1}}', or @FILE"
+        ))),
+    }
+}
+
+/// A definition from a JSON or YAML file. Read, not yet validated.
+pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, Failure> {
+    let text = text(path)?;
+    parse(path, &text).map_err(|problem| Failure::usage(format!("{}: {problem}", name_of(path))))
+}
+
+/// How messages call a file.
+pub(crate) fn name_of(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => path.display().to_string(),
+    }
+}
+
+/// By the extension: `.json` is JSON, `.yaml` and `.yml` are YAML. Anything else is JSON when it
+/// begins like an object of it, else YAML.
+fn parse(path: &Path, text: &str) -> Result<WorkflowDefinition, String> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let json = match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("json") => true,
+        Some("yaml" | "yml") => false,
+        _ => text.trim_start().starts_with('{'),
+    };
+    if json {
+        return WorkflowDefinition::from_json(text).map_err(|error| error.to_string());
+    }
+    // By way of JSON, so that a mistake is told with its path as in JSON; YAML that is no YAML is
+    // told with line and column.
+    let value: serde_json::Value = serde_saphyr::from_str(text)
+        .map_err(|error| format!("not YAML: {}", one_line(&error.to_string())))?;
+    let json = value.to_string();
+    WorkflowDefinition::from_json(&json).map_err(|error| without_position(&error.to_string()))
+}
+
+/// The first line: the parser adds a picture of the place.
+fn one_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Line and column in the JSON that the YAML became are of no use.
+fn without_position(message: &str) -> String {
+    match message.rsplit_once(" at line ") {
+        Some((sentence, _)) => sentence.to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "
+name: etl
+execution_timeout: 1m
+tasks:
+  - name: fetch
+    task_type: shell
+    payload: { argv: [echo, '1'], env: { A: 'yes' } }
+  - name: load
+    task_type: echo
+    depends_on: [fetch]
+    result_from: fetch
+";
+
+    #[test]
+    fn yaml_and_json_say_the_same() {
+        let yaml = parse(Path::new("a.yaml"), YAML).expect("YAML");
+        let json = serde_json::to_string(&yaml).expect("JSON");
+        for path in ["a.json", "a.JSON", "-"] {
+            let read = parse(Path::new(path), &json).expect(path);
+            assert_eq!(serde_json::to_string(&read).expect("JSON"), json);
+        }
+        assert!(
+            json.contains(r#"{"argv":["echo","1"],"env":{"A":"yes"}}"#),
+            "{json}"
+        );
+        assert_eq!(parse(Path::new("-"), YAML).expect("YAML").tasks.len(), 2);
+    }
+
+    #[test]
+    fn a_mistake_names_its_place() {
+        let table = [
+            (
+                "a.yaml",
+                "name: x\ntasks:\n  - name: a\n    task_typ: b",
+                "tasks[0].task_typ: unknown field `task_typ`",
+            ),
+            (
+                "a.json",
+                r#"{"name":"x","tasks":7}"#,
+                "tasks: invalid type: integer `7`",
+            ),
+            ("a.yaml", "name: [", "not YAML: "),
+            ("a.json", "name: x", "definition: expected"),
+        ];
+        for (path, text, beginning) in table {
+            let problem = parse(Path::new(path), text).expect_err(text);
+            assert!(problem.starts_with(beginning), "{problem}");
+            assert!(!problem.contains('\n'), "{problem}");
+        }
+    }
+
+    #[test]
+    fn json_arguments_are_checked_and_kept() {
+        let kept = json("--input", " {\"n\": 123456789012345678901}\n");
+        assert_eq!(kept, Ok("{\"n\": 123456789012345678901}".to_owned()));
+        let failure = json("--input", "{a: 1}").expect_err("no JSON");
+        assert!(
+            failure
+                .sentence
+                .starts_with("--input is not JSON (key must be"),
+            "{failure:?}"
+        );
+        let failure = json("--input", "@/no/such/file").expect_err("no file");
+        assert!(
+            failure.sentence.starts_with("cannot read /no/such/file: "),
+            "{failure:?}"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! Moments and spans of time, as people read them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use paceline_types::{UnixMillis, duration};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// A moment of the server's clock in UTC: `2026-01-31 08:15:00`.
+pub(crate) fn moment(at: UnixMillis) -> String {
+    let seconds = at / 1000;
+    let (year, month, day) = date(seconds / DAY);
+    let (hour, minute) = (seconds % DAY / HOUR, seconds % HOUR / MINUTE);
+    let second = seconds % MINUTE;
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month and day of a number of days since 1970-01-01.
+///
+/// Counts in eras of 400 years that begin on the first of March, so that the leap day comes last:
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+/// How long something took: `340ms`, `2.4s`, `3m12s`.
+pub(crate) fn span(from: UnixMillis, to: UnixMillis) -> String {
+    let took = Duration::from_millis(to.saturating_sub(from));
+    match took.as_millis() {
+        0..1_000 => duration::format(took),
+        1_000..60_000 => format!("{:.1}s", took.as_secs_f64()),
+        _ => duration::format(Duration::from_secs(took.as_secs())),
+    }
+}
+
+/// Now, by the clock of this machine: for what is shown, never for what is decided.
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates() {
+        let table = [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399_999, "2000-02-28 23:59:59"),
+            (951_782_400_000, "2000-02-29 00:00:00"),
+            (1_709_164_800_000, "2024-02-29 00:00:00"),
+            (1_735_689_599_000, "2024-12-31 23:59:59"),
+            (4_107_542_400_000, "2100-03-01 00:00:00"),
+        ];
+        for (at, text) in table {
+            assert_eq!(moment(at), text);
+        }
+    }
+
+    #[test]
+    fn spans_are_short() {
+        let table = [
+            (0, "0s"),
+            (340, "340ms"),
+            (2_449, "2.4s"),
+            (192_900, "3m12s"),
+            (3_600_000, "1h0m0s"),
+        ];
+        for (millis, text) in table {
+            assert_eq!(span(1_000, 1_000 + millis), text);
+        }
+        assert_eq!(span(5, 3), "0s");
+    }
+}

@@ -1,0 +1,190 @@
+//! `paceline workflow`: submit, look at, cancel and validate workflows.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use paceline_types::workflow::{DefinitionError, Workflow as Record};
+use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowId, WorkflowStatus};
+use serde::Serialize;
+
+use super::args::{FileArgument, Globals, PageOptions};
+use super::connect::connect;
+use super::failure::{Failure, Kind};
+use super::output::Output;
+use super::{show, source};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflow {
+    /// Submit a workflow file, and return at once
+    Submit {
+        #[command(flatten)]
+        file: FileArgument,
+        /// JSON that every task can read, or @FILE
+        #[arg(long, value_name = "JSON")]
+        input: Option<String>,
+    },
+    /// Show a workflow with its tasks
+    Get {
+        /// Its id
+        id: WorkflowId,
+    },
+    /// List workflows, page by page
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<WorkflowStatus>,
+        #[command(flatten)]
+        page: PageOptions,
+    },
+    /// Cancel a workflow with its waiting and running jobs
+    Cancel {
+        /// Its id
+        id: WorkflowId,
+        /// Why, for readers
+        #[arg(long, default_value = "cancelled from the command line")]
+        reason: String,
+    },
+    /// Say every mistake of a workflow file; needs no Redis
+    Validate {
+        #[command(flatten)]
+        file: FileArgument,
+    },
+}
+
+#[derive(Serialize)]
+struct Submitted {
+    id: WorkflowId,
+}
+
+#[derive(Serialize)]
+struct CancelAccepted {
+    id: WorkflowId,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Workflows<'a> {
+    workflows: &'a [Record],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Validated {
+    valid: bool,
+    errors: Vec<Mistake>,
+}
+
+#[derive(Serialize)]
+struct Mistake {
+    path: String,
+    problem: String,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(
+    command: Workflow,
+    globals: &Globals,
+    output: Output,
+) -> Result<(), Failure> {
+    match command {
+        Workflow::Submit { file, input } => {
+            let definition = definition(&file.file)?;
+            let input = parse_input(input.as_deref())?;
+            let client = connect(globals).await?;
+            let id = client.submit_workflow(definition, input).await?.id();
+            output.either(&Submitted { id }, || id.to_string())
+        }
+        Workflow::Get { id } => {
+            let workflow = connect(globals).await?.workflow(id).await?;
+            let workflow = workflow.ok_or_else(|| Failure::not_found(id))?;
+            output.either(&workflow, || show::workflow(output, &workflow))
+        }
+        Workflow::List { status, page } => {
+            let client = connect(globals).await?;
+            let mut list = client.workflows(status).limit(page.limit);
+            if let Some(cursor) = page.cursor {
+                list = list.after(cursor);
+            }
+            let page = list.await?;
+            let (workflows, next) = (&page.items[..], page.next.as_deref());
+            let table = show::workflows(output, workflows);
+            output.page(&Workflows { workflows, next }, &table, next)
+        }
+        Workflow::Cancel { id, reason } => {
+            connect(globals).await?.cancel_workflow(id, &reason).await?;
+            let accepted = CancelAccepted {
+                id,
+                status: "cancelling",
+            };
+            output.either(&accepted, || format!("{id} is being cancelled"))
+        }
+        Workflow::Validate { file } => validate(&file.file, output),
+    }
+}
+
+/// Reads and validates a workflow file.
+pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, Failure> {
+    let definition = source::definition(path)?;
+    match definition.validate(DEFAULT_MAX_PAYLOAD) {
+        Ok(_) => Ok(definition),
+        Err(mistakes) => Err(invalid(path, &mistakes)),
+    }
+}
+
+/// The value of `--input`.
+pub(crate) fn parse_input(input: Option<&str>) -> Result<Option<serde_json::Value>, Failure> {
+    let Some(input) = input else {
+        return Ok(None);
+    };
+    let text = source::json("--input", input)?;
+    let value = serde_json::from_str(&text);
+    value.map_err(|error| Failure::usage(format!("--input is not JSON: {error}")))
+}
+
+fn validate(path: &Path, output: Output) -> Result<(), Failure> {
+    let definition = source::definition(path)?;
+    let mistakes = definition
+        .validate(DEFAULT_MAX_PAYLOAD)
+        .err()
+        .unwrap_or_default();
+    if mistakes.is_empty() {
+        let valid = Validated {
+            valid: true,
+            errors: Vec::new(),
+        };
+        let tasks = definition.tasks.len();
+        let name = source::name_of(path);
+        return output.either(&valid, || format!("{name} is valid: {tasks} tasks"));
+    }
+    if output.is_json() {
+        let errors = mistakes.iter().map(|mistake| Mistake {
+            path: mistake.path.clone(),
+            problem: mistake.problem.clone(),
+        });
+        output.json(&Validated {
+            valid: false,
+            errors: errors.collect(),
+        })?;
+    }
+    Err(invalid(path, &mistakes))
+}
+
+fn invalid(path: &Path, mistakes: &[DefinitionError]) -> Failure {
+    let name = source::name_of(path);
+    let sentence = match mistakes {
+        [mistake] => format!("{name} is not valid: {mistake}"),
+        mistakes => {
+            let lines: String = mistakes
+                .iter()
+                .map(|mistake| format!("\n  {mistake}"))
+                .collect();
+            format!(
+                "{name} is not valid, it has {} mistakes:{lines}",
+                mistakes.len()
+            )
+        }
+    };
+    Failure::new(Kind::Usage, sentence)
+}

@@ -1,0 +1,141 @@
+//! What a handler knows of its run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use paceline_store::StoreError;
+use paceline_types::{JobId, NodeId, Priority, TaskName, TaskType, UnixMillis, WorkflowId};
+use tokio::time::Instant;
+
+use crate::latch::CancelReason;
+use crate::run::Run;
+
+/// One run of a job, as its handler sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Context(Arc<Run>);
+
+impl Context {
+    pub(crate) fn new(run: Arc<Run>) -> Context {
+        Context(run)
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job_id(&self) -> JobId {
+        self.0.claimed.job
+    }
+
+    /// The fencing token: grows with every claim of the job. A system that remembers the newest
+    /// one it saw can refuse the writes of a run that was given up.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.0.claimed.run
+    }
+
+    /// Which execution this is; the first is 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.claimed.attempt
+    }
+
+    /// Executions that the job may have in all.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.0.max_attempts
+    }
+
+    /// The node that executes it; every start of a node has a new id.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// The task type, which a handler of a pattern may want to know.
+    #[must_use]
+    pub fn task_type(&self) -> &TaskType {
+        &self.0.claimed.record.spec.task_type
+    }
+
+    /// Urgency of the job.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.0.claimed.record.spec.priority
+    }
+
+    /// What the submitter wrote beside the payload.
+    #[must_use]
+    pub fn headers(&self) -> &BTreeMap<String, String> {
+        &self.0.claimed.record.spec.headers
+    }
+
+    /// The workflow that the job belongs to.
+    #[must_use]
+    pub fn workflow_id(&self) -> Option<WorkflowId> {
+        let place = self.0.claimed.record.workflow.as_ref()?;
+        Some(place.workflow)
+    }
+
+    /// The task of that workflow.
+    #[must_use]
+    pub fn workflow_task(&self) -> Option<&TaskName> {
+        let place = self.0.claimed.record.workflow.as_ref()?;
+        Some(&place.task)
+    }
+
+    /// When the job was accepted, by the server's clock.
+    #[must_use]
+    pub fn created_at(&self) -> UnixMillis {
+        self.0.claimed.record.created_at
+    }
+
+    /// When the run is cancelled for its timeout; none without one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline()
+    }
+
+    /// The input of the job's workflow, as JSON; none outside a workflow, or when it was given
+    /// none. Fetched at the first call, and kept for the run.
+    ///
+    /// # Errors
+    /// When Redis gives no answer.
+    pub async fn workflow_input(&self) -> Result<Option<Bytes>, StoreError> {
+        let Some(workflow) = self.workflow_id() else {
+            return Ok(None);
+        };
+        let fetch = || self.0.kit.store.workflow_input(workflow);
+        self.0.input.get_or_try_init(fetch).await.cloned()
+    }
+
+    /// Whether the handler should end: the job was cancelled, its time is over, the node stops,
+    /// or it lost its lease.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel_reason().is_some()
+    }
+
+    /// Returns when the handler should end. From then on it has 5 s; after that it is dropped
+    /// where it stands.
+    pub async fn cancelled(&self) {
+        self.0.signal.fired().await;
+    }
+
+    /// Why the handler should end; none while it may go on.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        self.0.signal.reason()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("job", &self.job_id())
+            .field("run", &self.run())
+            .field("attempt", &self.attempt())
+            .field("task_type", self.task_type())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,288 @@
+//! Runs a handler to its end, and decides what becomes of the job.
+//!
+//! A handler that is asked to end has 5 s to do so; then its future is dropped where it stands.
+//! What its answer means depends on why it was asked: a cancelled job ends cancelled whatever
+//! the handler says (the store sees to that), a timeout is a failure even if the handler
+//! finished in the end, and a node that stops hands the job back unless it was finished.
+
+use std::time::Duration;
+
+use paceline_store::calls::turn::{RETENTION_COMPLETED, RETENTION_FAILED};
+use paceline_types::outcome::settle;
+use paceline_types::{JobError, Outcome, RetryPolicy, Settlement};
+
+use crate::handler::HandlerOptions;
+use crate::latch::{CancelReason, CancelSignal};
+
+/// How long a handler may take to end after it was asked to.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// How a handler ended.
+#[derive(Debug, PartialEq)]
+pub(crate) struct End {
+    /// Its answer; none when it was dropped.
+    outcome: Option<Outcome>,
+    /// Why it was asked to end, if it was.
+    asked: Option<CancelReason>,
+    /// The timeout that held for it.
+    timeout: Option<Duration>,
+}
+
+impl End {
+    /// The handler answered of its own accord.
+    pub(crate) fn answered(outcome: Outcome) -> End {
+        End {
+            outcome: Some(outcome),
+            asked: None,
+            timeout: None,
+        }
+    }
+}
+
+/// Waits for a handler: to its answer, or to 5 s after it was asked to end.
+pub(crate) async fn to_its_end(
+    mut handler: impl Future<Output = Outcome> + Unpin,
+    signal: &CancelSignal,
+    timeout: Option<Duration>,
+) -> End {
+    let limit = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    // The handler first: one that is done at its first poll costs neither a timer nor a lock.
+    let reason = tokio::select! {
+        biased;
+        // It may have been asked, and have listened, before this task looked.
+        outcome = &mut handler => return End {
+            outcome: Some(outcome),
+            asked: signal.reason(),
+            timeout,
+        },
+        reason = signal.fired() => reason,
+        () = limit => {
+            signal.fire(CancelReason::TimedOut);
+            CancelReason::TimedOut
+        }
+    };
+    let outcome = tokio::time::timeout(GRACE, handler).await.ok();
+    End {
+        outcome,
+        asked: Some(reason),
+        timeout,
+    }
+}
+
+/// Executions that a job may have: those of its policy, or fewer.
+pub(crate) fn max_attempts(policy: &RetryPolicy, dlq_after: Option<u32>) -> u32 {
+    dlq_after
+        .map_or(policy.max_attempts, |limit| limit.min(policy.max_attempts))
+        .max(1)
+}
+
+/// Why a run must not start: runs that ended with their node have used up the attempts.
+pub(crate) fn used_up(attempt: u32, max_attempts: u32) -> Option<String> {
+    (attempt > max_attempts).then(|| {
+        format!(
+            "all {max_attempts} attempts are used up; the last one ended with the node that ran it"
+        )
+    })
+}
+
+/// What becomes of the job.
+pub(crate) fn settlement(
+    end: End,
+    policy: &RetryPolicy,
+    max_attempts: u32,
+    attempt: u32,
+    errors_in_a_row: u32,
+    max_payload: usize,
+) -> Settlement {
+    let outcome = match (end.asked, end.outcome) {
+        (Some(CancelReason::TimedOut), _) => {
+            Err(JobError::TimedOut(end.timeout.unwrap_or_default()))
+        }
+        // An error that follows the wish to end most likely comes from it.
+        (
+            Some(CancelReason::Stopping | CancelReason::Fenced),
+            None | Some(Err(JobError::Retryable(_) | JobError::Panicked(_))),
+        ) => return Settlement::Released,
+        (_, Some(outcome)) => outcome,
+        (_, None) => Err(JobError::retryable("cancelled")),
+    };
+    let outcome = match outcome {
+        Ok(result) if result.len() > max_payload => Err(JobError::permanent(format!(
+            "the result has {} bytes, at most {max_payload} are allowed: \
+             store it elsewhere and return where it is, or raise the limit",
+            result.len()
+        ))),
+        Ok(result) => return Settlement::Completed { result },
+        Err(error) => Err(error),
+    };
+    let random = rand::random::<f64>();
+    if max_attempts == policy.max_attempts {
+        return settle(outcome, policy, attempt, errors_in_a_row, random);
+    }
+    let policy = RetryPolicy {
+        max_attempts,
+        ..policy.clone()
+    };
+    settle(outcome, &policy, attempt, errors_in_a_row, random)
+}
+
+/// How long the job is kept if this is its end.
+pub(crate) fn retention(
+    settlement: &Settlement,
+    of_job: Option<Duration>,
+    of_handler: &HandlerOptions,
+) -> Duration {
+    match settlement {
+        Settlement::Completed { .. } | Settlement::Skipped { .. } => of_job
+            .or(of_handler.retention)
+            .unwrap_or(RETENTION_COMPLETED),
+        Settlement::Retry { .. }
+        | Settlement::Repeat { .. }
+        | Settlement::Paused { .. }
+        | Settlement::Dead { .. }
+        | Settlement::Released => of_handler.dead_retention.unwrap_or(RETENTION_FAILED),
+    }
+}
+
+/// What a failed run is to be logged with.
+pub(crate) fn error_of(settlement: &Settlement) -> Option<&str> {
+    match settlement {
+        Settlement::Retry { error, .. }
+        | Settlement::Paused { error, .. }
+        | Settlement::Dead { error } => Some(error),
+        Settlement::Completed { .. }
+        | Settlement::Skipped { .. }
+        | Settlement::Repeat { .. }
+        | Settlement::Released => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const LIMIT: usize = 8;
+
+    fn done() -> Outcome {
+        Ok(Bytes::from_static(b"1"))
+    }
+
+    fn failed() -> Outcome {
+        Err(JobError::retryable("boom"))
+    }
+
+    fn settled(asked: Option<CancelReason>, outcome: Option<Outcome>) -> Settlement {
+        let policy = RetryPolicy {
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        };
+        let end = End {
+            outcome,
+            asked,
+            timeout: Some(Duration::from_secs(3)),
+        };
+        settlement(end, &policy, 2, 1, 0, LIMIT)
+    }
+
+    fn retry(error: &str) -> Settlement {
+        Settlement::Retry {
+            delay: Duration::from_secs(5),
+            error: error.to_owned(),
+            uses_attempt: true,
+        }
+    }
+
+    #[test]
+    fn what_an_answer_means_depends_on_why_the_handler_was_asked_to_end() {
+        use CancelReason::{Requested, Stopping, TimedOut};
+        let completed = || Settlement::Completed {
+            result: Bytes::from_static(b"1"),
+        };
+        let late = || retry("handler exceeded its timeout of 3s");
+        let table = [
+            (None, Some(done()), completed()),
+            (None, Some(failed()), retry("boom")),
+            (Some(Requested), Some(done()), completed()),
+            (Some(Requested), Some(failed()), retry("boom")),
+            (Some(Requested), None, retry("cancelled")),
+            (Some(TimedOut), Some(done()), late()),
+            (Some(TimedOut), None, late()),
+            (Some(Stopping), Some(done()), completed()),
+            (Some(Stopping), Some(failed()), Settlement::Released),
+            (Some(Stopping), None, Settlement::Released),
+        ];
+        for (asked, outcome, expected) in table {
+            assert_eq!(settled(asked, outcome), expected, "{asked:?}");
+        }
+        let gone = Some(Err(JobError::permanent("gone")));
+        assert!(matches!(
+            settled(Some(Stopping), gone),
+            Settlement::Dead { .. }
+        ));
+    }
+
+    #[test]
+    fn a_result_over_the_limit_is_dead() {
+        let long = Some(Ok(Bytes::from_static(b"123456789")));
+        match settled(None, long) {
+            Settlement::Dead { error } => assert!(error.contains("9 bytes"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn attempts_end_with_the_smaller_of_both_limits() {
+        let policy = RetryPolicy::default();
+        for (dlq_after, expected) in [(None, 3), (Some(2), 2), (Some(9), 3), (Some(0), 1)] {
+            assert_eq!(max_attempts(&policy, dlq_after), expected);
+        }
+        let end = End::answered(failed());
+        let dead = settlement(end, &policy, 2, 2, 1, LIMIT);
+        assert!(matches!(dead, Settlement::Dead { .. }));
+        assert_eq!(used_up(3, 3), None);
+        assert!(used_up(4, 3).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_is_done_at_once_needs_no_time() {
+        let begun = Instant::now();
+        let signal = CancelSignal::default();
+        let end = to_its_end(std::future::ready(done()), &signal, None).await;
+        assert_eq!(end, End::answered(done()));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_does_not_listen_is_dropped_after_its_grace() {
+        let begun = Instant::now();
+        let signal = CancelSignal::default();
+        let timeout = Some(Duration::from_secs(3));
+        let end = to_its_end(std::future::pending(), &signal, timeout).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(3) + GRACE);
+        assert_eq!(end.asked, Some(CancelReason::TimedOut));
+        assert_eq!(end.outcome, None);
+        assert_eq!(signal.reason(), Some(CancelReason::TimedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_listens_has_the_last_word() {
+        let signal = CancelSignal::default();
+        let handler = Box::pin(async {
+            signal.fired().await;
+            done()
+        });
+        let (end, ()) = tokio::join!(to_its_end(handler, &signal, None), async {
+            signal.fire(CancelReason::Stopping);
+        });
+        assert_eq!(end.outcome, Some(done()));
+        assert_eq!(end.asked, Some(CancelReason::Stopping));
+    }
+}

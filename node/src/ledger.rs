@@ -1,0 +1,415 @@
+//! The leader's ports, on the store: translation of words, and nothing else.
+//!
+//! The orchestrator knows no Redis and the store knows no orchestrator; this file knows both.
+
+use std::time::Duration;
+
+use paceline_orchestrator::ports::{
+    Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
+    Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
+    ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskJob, TaskOutcome, Turn, TurnReply,
+    Upstream, UpstreamJob,
+};
+use paceline_orchestrator::term::Term;
+use paceline_store::calls::commit::{
+    Batch, Commit as StoreCommit, Committed, DeadlineChange, Dispatch, WorkflowEvent,
+};
+use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
+use paceline_store::calls::leadership::LeaderBell;
+use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
+use paceline_store::{CallError, Fenced, Store, StoreError};
+use paceline_types::{JobId, JobStatus, NodeId, ShardIndex, TaskName, WorkflowId};
+
+/// One shard, as its leader sees it.
+#[derive(Clone, Debug)]
+pub struct ShardLedger {
+    store: Store,
+    shard: ShardIndex,
+}
+
+impl ShardLedger {
+    /// The shard of a store.
+    #[must_use]
+    pub fn new(store: Store, shard: ShardIndex) -> ShardLedger {
+        ShardLedger { store, shard }
+    }
+}
+
+fn unavailable(error: StoreError) -> LedgerError {
+    LedgerError::Unavailable(Box::new(error))
+}
+
+fn refused(error: CallError<Fenced>) -> LedgerError {
+    match error {
+        CallError::Refused(Fenced { newest }) => LedgerError::Fenced { newest },
+        CallError::Store(error) => unavailable(error),
+    }
+}
+
+fn delivery(entry: InboxEntry) -> Delivery {
+    Delivery {
+        entry: EntryId(entry.id),
+        items: entry.items.into_iter().map(inbox_item).collect(),
+    }
+}
+
+fn inbox_item(item: StoreItem) -> InboxItem {
+    match item {
+        StoreItem::Start(workflow) => InboxItem::Start { workflow },
+        StoreItem::Cancel { workflow, reason } => InboxItem::Cancel { workflow, reason },
+        StoreItem::TaskEnded {
+            workflow,
+            task,
+            iteration,
+            attempt,
+            job,
+            end,
+        } => {
+            let outcome = match end {
+                TaskEnd::Completed => TaskOutcome::Completed { skipped: false },
+                TaskEnd::Skipped => TaskOutcome::Completed { skipped: true },
+                TaskEnd::Dead { error } => TaskOutcome::Dead { error },
+                TaskEnd::Cancelled => TaskOutcome::Cancelled,
+            };
+            InboxItem::TaskEnded {
+                workflow,
+                task,
+                iteration,
+                attempt,
+                job,
+                outcome,
+            }
+        }
+        StoreItem::Unreadable(text) => InboxItem::Unreadable {
+            text,
+            problem: "not an item that this version knows".to_owned(),
+        },
+    }
+}
+
+fn source(upstream: &UpstreamJob) -> (TaskName, Option<JobId>) {
+    (upstream.task.clone(), upstream.job)
+}
+
+fn upstream(upstream: &Upstream) -> Option<UpstreamRef> {
+    match upstream {
+        Upstream::None => None,
+        Upstream::One(job) => Some(UpstreamRef {
+            many: false,
+            sources: vec![source(job)],
+        }),
+        Upstream::Many(jobs) => Some(UpstreamRef {
+            many: true,
+            sources: jobs.iter().map(source).collect(),
+        }),
+    }
+}
+
+fn dispatch<'a>(workflow: WorkflowId, job: &'a TaskJob) -> Dispatch<'a> {
+    Dispatch {
+        job: job.job,
+        place: WorkflowRef {
+            workflow,
+            task: job.task.clone(),
+            iteration: job.iteration,
+        },
+        spec: &job.spec,
+        upstream: upstream(&job.upstream),
+    }
+}
+
+fn commit(commit: &Commit) -> StoreCommit<'_> {
+    StoreCommit {
+        workflow: commit.workflow,
+        expected: commit.expected,
+        header: commit.header.as_ref(),
+        tasks: &commit.tasks,
+        dispatches: commit
+            .dispatches
+            .iter()
+            .map(|job| dispatch(commit.workflow, job))
+            .collect(),
+        cancels: commit.cancels.as_ref().map_or(&[], |cancels| &cancels.jobs),
+        reason: commit
+            .cancels
+            .as_ref()
+            .map_or("", |cancels| &cancels.reason),
+        events: commit
+            .events
+            .iter()
+            .map(|event| WorkflowEvent {
+                kind: &event.kind,
+                task: event
+                    .task
+                    .as_ref()
+                    .map(|about| (&about.task, &about.task_type, about.job, about.iteration)),
+                error: event.error.as_deref(),
+            })
+            .collect(),
+        more: commit.more,
+        deadline: match commit.deadline {
+            Deadline::Keep => DeadlineChange::Keep,
+            Deadline::Arm(after) => DeadlineChange::Arm(after),
+            Deadline::Disarm => DeadlineChange::Disarm,
+        },
+        close: commit.close.is_some(),
+    }
+}
+
+fn parked(parked: &Parked) -> String {
+    serde_json::json!({
+        "workflow": parked.workflow,
+        "event": parked.event,
+        "state": parked.state,
+        "reason": parked.reason,
+    })
+    .to_string()
+}
+
+impl Ledger for ShardLedger {
+    async fn inbox(&self, _: &Term, ahead: ReadAhead) -> Result<Vec<Delivery>, LedgerError> {
+        let after = ahead.after.as_ref().map(|entry| entry.0.as_str());
+        let entries = self
+            .store
+            .inbox(self.shard, after, ahead.max)
+            .await
+            .map_err(unavailable)?;
+        Ok(entries.into_iter().map(delivery).collect())
+    }
+
+    async fn load(
+        &self,
+        _: &Term,
+        workflows: &[WorkflowId],
+    ) -> Result<Vec<Option<StoredInstance>>, LedgerError> {
+        let loaded = self
+            .store
+            .load_workflows(self.shard, workflows)
+            .await
+            .map_err(unavailable)?;
+        Ok(loaded
+            .into_iter()
+            .map(|stored| {
+                stored.map(|stored| StoredInstance {
+                    definition: stored.definition,
+                    header: stored.header,
+                    revision: stored.revision,
+                    tasks: stored.tasks,
+                })
+            })
+            .collect())
+    }
+
+    async fn commit(&self, term: &Term, turn: Turn) -> Result<TurnReply, LedgerError> {
+        let batch = Batch {
+            commits: turn.commits.iter().map(commit).collect(),
+            consumed: turn.consumed.iter().map(|entry| entry.0.as_str()).collect(),
+            parked: turn.parked.iter().map(parked).collect(),
+            read_ahead: turn.read_ahead.as_ref().map(|ahead| {
+                (
+                    ahead.after.as_ref().map(|entry| entry.0.as_str()),
+                    ahead.max,
+                )
+            }),
+        };
+        let (outcomes, next) = self
+            .store
+            .commit(self.shard, term.number(), &batch)
+            .await
+            .map_err(refused)?;
+        Ok(TurnReply {
+            outcomes: outcomes
+                .into_iter()
+                .map(|outcome| match outcome {
+                    Committed::At(revision) => CommitOutcome::Committed { revision },
+                    Committed::Stale => CommitOutcome::Stale,
+                    Committed::Missing => CommitOutcome::Missing,
+                })
+                .collect(),
+            next: next.into_iter().map(delivery).collect(),
+        })
+    }
+
+    async fn overdue(&self, _: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+        self.store
+            .overdue_workflows(self.shard, max)
+            .await
+            .map_err(unavailable)
+    }
+
+    async fn unfinished(&self, _: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+        self.store
+            .unfinished_workflows(self.shard, max)
+            .await
+            .map_err(unavailable)
+    }
+
+    async fn active(
+        &self,
+        _: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<Page<WorkflowId>, LedgerError> {
+        let position = from.map(|cursor| cursor.0).unwrap_or_default();
+        let (items, next) = self
+            .store
+            .active_page(self.shard, &position, max)
+            .await
+            .map_err(unavailable)?;
+        Ok(Page {
+            items,
+            next: next.map(Cursor),
+        })
+    }
+
+    async fn job_phases(&self, _: &Term, jobs: &[JobId]) -> Result<Vec<JobPhase>, LedgerError> {
+        let found = self.store.jobs(jobs).await.map_err(unavailable)?;
+        Ok(found
+            .into_iter()
+            .map(|job| {
+                let Some(job) = job else {
+                    return JobPhase::Missing;
+                };
+                let outcome = match job.status {
+                    JobStatus::Completed => TaskOutcome::Completed {
+                        skipped: job.skipped,
+                    },
+                    JobStatus::Dead => TaskOutcome::Dead {
+                        error: job.last_error.unwrap_or_default(),
+                    },
+                    JobStatus::Cancelled => TaskOutcome::Cancelled,
+                    JobStatus::Pending
+                    | JobStatus::Scheduled
+                    | JobStatus::Running
+                    | JobStatus::Retrying
+                    | JobStatus::Paused => return JobPhase::Unfinished,
+                };
+                JobPhase::Ended {
+                    outcome,
+                    attempt: job.attempt,
+                }
+            })
+            .collect())
+    }
+}
+
+impl Delayed for ShardLedger {
+    async fn promote(&self, term: &Term, max: usize) -> Result<Promoted, LedgerError> {
+        let done = self
+            .store
+            .promote(self.shard, term.number(), max)
+            .await
+            .map_err(refused)?;
+        Ok(Promoted {
+            moved: done.moved,
+            next_due_in: done.next_due_in,
+        })
+    }
+}
+
+impl Nodes for ShardLedger {
+    async fn expire_nodes(&self, term: &Term) -> Result<Vec<NodeId>, LedgerError> {
+        self.store
+            .expire_nodes(self.shard, term.number())
+            .await
+            .map_err(refused)
+    }
+
+    async fn recover(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<Recovered, LedgerError> {
+        let cursor = from.as_ref().map(|cursor| cursor.0.as_str());
+        let done = self
+            .store
+            .recover(self.shard, term.number(), cursor, max)
+            .await
+            .map_err(refused)?;
+        Ok(Recovered {
+            handed_on: done.handed_on,
+            buried: done.buried,
+            cancelled: done.cancelled,
+            next: done.next.map(Cursor),
+        })
+    }
+}
+
+impl Retention for ShardLedger {
+    async fn purge(&self, term: &Term, max: usize) -> Result<Purged, LedgerError> {
+        let (removed, more) = self
+            .store
+            .purge(self.shard, term.number(), max)
+            .await
+            .map_err(refused)?;
+        Ok(Purged { removed, more })
+    }
+}
+
+impl Lanes for ShardLedger {
+    async fn check_lanes(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<LanesChecked, LedgerError> {
+        let cursor = from.as_ref().map(|cursor| cursor.0.as_str());
+        let done = self
+            .store
+            .check_lanes(self.shard, term.number(), cursor, max)
+            .await
+            .map_err(refused)?;
+        Ok(LanesChecked {
+            seen: done.seen,
+            repaired: done.repaired,
+            next: done.next.map(Cursor),
+        })
+    }
+}
+
+impl Overview for ShardLedger {
+    async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
+        let found = self
+            .store
+            .survey(self.shard, term.number())
+            .await
+            .map_err(refused)?;
+        Ok(Survey {
+            inbox: found.inbox > 0,
+            unfinished: found.unfinished > 0,
+            overdue: found.overdue,
+            next_due_in: found.next_due_in,
+            dead_nodes: found.dead_nodes,
+            purgeable: found.purgeable,
+        })
+    }
+}
+
+/// The bell of a shard's leader.
+#[derive(Debug)]
+pub struct ShardBell(LeaderBell);
+
+impl ShardBell {
+    /// The bell of a shard, on a connection of its own.
+    ///
+    /// # Errors
+    /// When the shard does not exist.
+    pub fn new(store: &Store, shard: ShardIndex) -> Result<ShardBell, StoreError> {
+        store.leader_bell(shard).map(ShardBell)
+    }
+}
+
+impl Bell for ShardBell {
+    async fn wait(&mut self, at_most: Duration) -> bool {
+        match self.0.wait(at_most).await {
+            Ok(rung) => rung,
+            Err(error) => {
+                tracing::debug!(%error, "the leader's bell is silent");
+                // Without its bell the leader goes on by looking; at the pace of its timer.
+                tokio::time::sleep(at_most).await;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The programs in the README, compiled.
+#![doc = include_str!("../../README.md")]

@@ -1,0 +1,201 @@
+//! A run: one claimed job on its way through a handler.
+//!
+//! Whatever happens to the task that executes it, a run is reported exactly once and its slot
+//! returns: the report is sent by a guard when nobody sent it before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use paceline_store::calls::turn::{Claimed, Settle};
+use paceline_types::{JobError, NodeId, RetryPolicy, Settlement};
+use tokio::sync::OnceCell;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::context::Context;
+use crate::execute::{self, End};
+use crate::kit::{Entry, Kit};
+use crate::latch::CancelSignal;
+use crate::panics::Guarded;
+use crate::slots::Slot;
+
+/// Everything about a run that its handler, its node and its settlement need.
+pub(crate) struct Run {
+    pub(crate) claimed: Claimed,
+    pub(crate) node: NodeId,
+    /// Index in the registry.
+    pub(crate) handler: usize,
+    pub(crate) max_attempts: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) started: Instant,
+    pub(crate) signal: CancelSignal,
+    pub(crate) input: OnceCell<Option<Bytes>>,
+    pub(crate) kit: Arc<Kit>,
+}
+
+/// A run that ended, and what becomes of its job.
+pub(crate) struct Ended {
+    pub(crate) run: Arc<Run>,
+    pub(crate) settlement: Settlement,
+}
+
+impl Run {
+    /// A run that begins now.
+    pub(crate) fn new(
+        claimed: Claimed,
+        handler: usize,
+        node: NodeId,
+        kit: &Arc<Kit>,
+        started: Instant,
+    ) -> Run {
+        let spec = &claimed.record.spec;
+        let entry = &kit.handlers[handler];
+        let policy = policy(&claimed, entry);
+        let max_attempts = execute::max_attempts(policy, spec.dlq_after);
+        Run {
+            timeout: spec.timeout.or(entry.options.timeout),
+            max_attempts,
+            node,
+            handler,
+            started,
+            signal: CancelSignal::default(),
+            input: OnceCell::new(),
+            kit: Arc::clone(kit),
+            claimed,
+        }
+    }
+
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.kit.handlers[self.handler]
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(|timeout| self.started + timeout)
+    }
+
+    /// What becomes of the job without running its handler.
+    fn refused(&self) -> Result<Bytes, Settlement> {
+        let claimed = &self.claimed;
+        if let Some(error) = execute::used_up(claimed.attempt, self.max_attempts) {
+            return Err(Settlement::Dead { error });
+        }
+        claimed
+            .handler_payload()
+            .map_err(|missing| Settlement::Dead {
+                error: missing.to_string(),
+            })
+    }
+
+    fn settlement(&self, end: End) -> Settlement {
+        let claimed = &self.claimed;
+        execute::settlement(
+            end,
+            policy(claimed, self.entry()),
+            self.max_attempts,
+            claimed.attempt,
+            claimed.consecutive_errors,
+            self.kit.options.max_payload,
+        )
+    }
+}
+
+fn policy<'a>(claimed: &'a Claimed, entry: &'a Entry) -> &'a RetryPolicy {
+    let of_job = claimed.record.spec.retry_policy.as_ref();
+    of_job.unwrap_or(&entry.retry_policy)
+}
+
+impl Ended {
+    /// The part of a turn that tells the store.
+    pub(crate) fn into_settle(self) -> Settle {
+        let options = &self.run.entry().options;
+        let spec = &self.run.claimed.record.spec;
+        let retention = execute::retention(&self.settlement, spec.retention, options);
+        Settle::of(&self.run.claimed, self.settlement, retention)
+    }
+}
+
+/// Reports the end of a run, also when its task is dropped before it came to one.
+struct Report {
+    ended: Option<Arc<Run>>,
+    to: UnboundedSender<Ended>,
+    _slot: Slot,
+}
+
+impl Report {
+    fn send(mut self, settlement: Settlement) {
+        if let Some(run) = self.ended.take() {
+            // Nobody listens once the node was fenced, and then it does not count.
+            let _ = self.to.send(Ended { run, settlement });
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if let Some(run) = self.ended.take() {
+            let end = End::answered(Err(JobError::Panicked("the run was dropped".to_owned())));
+            let settlement = run.settlement(end);
+            let _ = self.to.send(Ended { run, settlement });
+        }
+    }
+}
+
+/// Starts a run in a task of its own. It is reported to `to`, and `slot` returns when it ended.
+pub(crate) fn start(run: Arc<Run>, slot: Slot, to: UnboundedSender<Ended>) {
+    let report = Report {
+        ended: Some(Arc::clone(&run)),
+        to,
+        _slot: slot,
+    };
+    let span = tracing::debug_span!(
+        target: "paceline::run",
+        "run",
+        job = %run.claimed.job,
+        run = run.claimed.run,
+        node = %run.node,
+        shard = %run.claimed.job.shard(),
+        task_type = %run.claimed.record.spec.task_type,
+    );
+    let work = async move {
+        let settlement = drive(&run).await;
+        drop(run);
+        report.send(settlement);
+    };
+    // A span of its own only for those who look at it: it costs about as much as a no-op job.
+    if span.is_disabled() {
+        tokio::spawn(work);
+    } else {
+        tokio::spawn(work.instrument(span));
+    }
+}
+
+async fn drive(run: &Arc<Run>) -> Settlement {
+    let payload = match run.refused() {
+        Ok(payload) => payload,
+        Err(settlement) => return settlement,
+    };
+    let entry = run.entry();
+    let context = Context::new(Arc::clone(run));
+    let handler = Guarded::call(|| (entry.call)(context, payload));
+    let end = execute::to_its_end(handler, &run.signal, run.timeout).await;
+    entry
+        .metrics
+        .duration
+        .record(run.started.elapsed().as_secs_f64());
+    let settlement = run.settlement(end);
+    if let Some(error) = execute::error_of(&settlement) {
+        tracing::warn!(
+            job = %run.claimed.job,
+            run = run.claimed.run,
+            attempt = run.claimed.attempt,
+            node = %run.node,
+            shard = %run.claimed.job.shard(),
+            task_type = %run.claimed.record.spec.task_type,
+            error,
+            "a run failed"
+        );
+    }
+    settlement
+}
