@@ -32,23 +32,33 @@ if [ -n "$1" ]; then rm -rf -- "$1"; fi
 const ENROL: &str = r#"echo "+$$" >&0; exec "$@" </dev/null"#;
 
 struct Watchdog {
+    /// It outlives this process, so nobody waits for it.
+    _shell: Child,
     pipe: PipeWriter,
     folder: PathBuf,
 }
 
 /// Whether data folders stay, for a look at them after a failure.
 fn keep_folders() -> bool {
-    std::env::var_os("PACELINE_TEST_KEEP").is_some()
+    std::env::var_os("PACELINE_TEST_KEEP").is_some_and(|keep| !keep.is_empty())
 }
 
 fn watchdog() -> &'static Watchdog {
     static WATCHDOG_OF_PROCESS: OnceLock<Watchdog> = OnceLock::new();
     WATCHDOG_OF_PROCESS.get_or_init(|| {
         let prefix = format!("paceline-test-{}-", std::process::id());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap().keep();
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir()
+            .unwrap()
+            .keep();
         let (reader, pipe) = std::io::pipe().unwrap();
-        let doomed = if keep_folders() { Path::new("") } else { &folder };
-        Command::new("sh")
+        let doomed = if keep_folders() {
+            Path::new("")
+        } else {
+            &folder
+        };
+        let shell = Command::new("sh")
             .args(["-c", WATCHDOG, "sh"])
             .arg(doomed)
             .stdin(reader)
@@ -58,7 +68,11 @@ fn watchdog() -> &'static Watchdog {
             .process_group(0)
             .spawn()
             .expect("sh starts");
-        Watchdog { pipe, folder }
+        Watchdog {
+            _shell: shell,
+            pipe,
+            folder,
+        }
     })
 }
 
@@ -74,6 +88,7 @@ pub(crate) fn temp_folder(name: &str) -> TempDir {
 pub(crate) struct GuardedChild {
     child: Child,
     ended: Option<ExitStatus>,
+    stopped: bool,
 }
 
 impl GuardedChild {
@@ -85,13 +100,20 @@ impl GuardedChild {
         configure(&mut command);
         let pipe = watchdog().pipe.try_clone().unwrap();
         let child = command.stdin(pipe).spawn().expect("sh starts");
-        Self { child, ended: None }
+        Self {
+            child,
+            ended: None,
+            stopped: false,
+        }
     }
 
     /// The pipes of its outputs, if `configure` asked for them.
     pub(crate) fn outputs(
         &mut self,
-    ) -> (Option<std::process::ChildStdout>, Option<std::process::ChildStderr>) {
+    ) -> (
+        Option<std::process::ChildStdout>,
+        Option<std::process::ChildStderr>,
+    ) {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
@@ -122,8 +144,20 @@ impl GuardedChild {
             let process = WaitId::Pid(Pid::from_child(&self.child));
             // An error means that it died instead, which the next call finds.
             let _ = waitid(process, WaitIdOptions::STOPPED);
+            self.stopped = true;
         }
         sent
+    }
+
+    /// Sends SIGCONT.
+    pub(crate) fn cont(&mut self) -> bool {
+        self.stopped = false;
+        self.signal(Signal::CONT)
+    }
+
+    /// Neither ended nor stopped.
+    pub(crate) fn is_up(&mut self) -> bool {
+        self.ended().is_none() && !self.stopped
     }
 
     /// Sends SIGKILL and returns once the process is gone. A stopped one dies as well.

@@ -1,1 +1,37 @@
-//! tests
+//! The harness of Paceline's cross-crate tests: real Redis, real processes, faults on demand.
+//!
+//! Every server is private to the test process and dies with it, however it ends. Tests of one
+//! process share one server and one cluster, and keep apart by namespaces: plain `cargo test` pays
+//! for them once per test file. Tests that disturb a server start their own.
+//!
+//! - [`feature_test!`] runs one body on a single server and on a cluster.
+//! - [`RedisServer`], [`RedisCluster`], [`SentinelSet`]: servers that can be killed and stopped.
+//! - [`Proxy`]: a network that loses, repeats, delays, stalls.
+//! - [`NodeProcess`], [`Program`], [`Process`]: the `paceline` binary, or any other program.
+//! - [`eventually`], [`throughout`], [`within`]: the only ways to wait.
+//! - [`seed()`], [`rng`]: randomness that can be repeated.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a harness that cannot do its work must stop the test, and the place says enough"
+)]
+
+mod child;
+mod env;
+mod node_process;
+mod port;
+mod process;
+mod proxy;
+mod seed;
+mod servers;
+mod wait;
+
+pub use crate::env::{Backend, Env, run_feature, shared_redis, unique_namespace};
+pub use crate::node_process::NodeProcess;
+pub use crate::process::{Finished, Process, Program, Source, http_get};
+pub use crate::proxy::{Fault, Happened, Proxy, Request, Tally};
+pub use crate::seed::{rng, seed};
+pub use crate::servers::{
+    ClusterOptions, Fsync, RawRedis, RedisCluster, RedisOptions, RedisServer, SentinelOptions,
+    SentinelSet,
+};
+pub use crate::wait::{Verdict, eventually, throughout, within};

@@ -31,7 +31,10 @@ impl PortLease {
                 return lease;
             }
         }
-        panic!("no free port in {PORTS:?}, or {} cannot be written", folder.display());
+        panic!(
+            "no free port in {PORTS:?}, or {} cannot be written",
+            folder.display()
+        );
     }
 
     fn try_take(folder: &std::path::Path, port: u16) -> Option<Self> {
@@ -39,10 +42,6 @@ impl PortLease {
         lock.try_lock().ok()?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
         Some(Self { port, _lock: lock })
-    }
-
-    pub(crate) fn number(&self) -> u16 {
-        self.port
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

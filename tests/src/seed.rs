@@ -9,13 +9,19 @@ use rand::rngs::StdRng;
 ///
 /// # Panics
 /// `PACELINE_SEED` is set to something that is not an unsigned number.
-#[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the test runner shows it with the failure"
+)]
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     let seed = *SEED.get_or_init(|| match std::env::var("PACELINE_SEED") {
         Ok(text) => match text.parse() {
             Ok(seed) => seed,
-            Err(_) => panic!("PACELINE_SEED is {text:?}, not a number from 0 to {}", u64::MAX),
+            Err(_) => panic!(
+                "PACELINE_SEED is {text:?}, not a number from 0 to {}",
+                u64::MAX
+            ),
         },
         Err(_) => rand::random(),
     });

@@ -140,7 +140,10 @@ pub fn within<F: Future>(
 }
 
 /// The one sleep of the harness.
-#[expect(clippy::disallowed_methods, reason = "polling and injected delays need one real sleep")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "polling and injected delays need one real sleep"
+)]
 pub(crate) async fn doze(span: Duration) {
     tokio::time::sleep(span).await;
 }

@@ -11,9 +11,15 @@ pub(crate) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, NotResp> {
     let mut at = 0;
     let mut missing = 1_usize;
     while missing > 0 {
-        let Some(&kind) = bytes.get(at) else { return Ok(None) };
+        let Some(&kind) = bytes.get(at) else {
+            return Ok(None);
+        };
         let Some(line) = line_len(&bytes[at..]) else {
-            return if looks_like_text(&bytes[at..]) { Ok(None) } else { Err(NotResp) };
+            return if looks_like_text(&bytes[at..]) {
+                Ok(None)
+            } else {
+                Err(NotResp)
+            };
         };
         let text = &bytes[at + 1..at + line - 2];
         at += line;
@@ -39,14 +45,21 @@ pub(crate) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, NotResp> {
 /// The words of a request frame.
 pub(crate) fn words(frame: &[u8]) -> Vec<&[u8]> {
     if frame.first() != Some(&b'*') {
-        return frame.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+        return frame
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty())
+            .collect();
     }
     let mut words = Vec::new();
     let mut at = line_len(frame).unwrap_or(frame.len());
     while let Some(line) = line_len(&frame[at..]) {
-        let Ok(Some(length)) = count(&frame[at + 1..at + line - 2]) else { break };
+        let Ok(Some(length)) = count(&frame[at + 1..at + line - 2]) else {
+            break;
+        };
         let start = at + line;
-        let Some(word) = frame.get(start..start + length) else { break };
+        let Some(word) = frame.get(start..start + length) else {
+            break;
+        };
         words.push(word);
         at = start + length + 2;
     }
@@ -75,7 +88,11 @@ fn count(text: &[u8]) -> Result<Option<usize>, NotResp> {
     if text == b"-1" {
         return Ok(None);
     }
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(NotResp)
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Some)
+        .ok_or(NotResp)
 }
 
 #[cfg(test)]
@@ -103,9 +120,19 @@ mod tests {
         for whole in WHOLE {
             let mut followed = whole.to_vec();
             followed.extend_from_slice(b"+next\r\n");
-            assert_eq!(frame_len(&followed), Ok(Some(whole.len())), "{}", whole.escape_ascii());
+            assert_eq!(
+                frame_len(&followed),
+                Ok(Some(whole.len())),
+                "{}",
+                whole.escape_ascii()
+            );
             for cut in 0..whole.len() {
-                assert_eq!(frame_len(&whole[..cut]), Ok(None), "{} cut at {cut}", whole.escape_ascii());
+                assert_eq!(
+                    frame_len(&whole[..cut]),
+                    Ok(None),
+                    "{} cut at {cut}",
+                    whole.escape_ascii()
+                );
             }
         }
     }
@@ -117,7 +144,10 @@ mod tests {
 
     #[test]
     fn words_of_requests() {
-        assert_eq!(words(b"*2\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n"), [b"GET".as_slice(), b"a\r\nb"]);
+        assert_eq!(
+            words(b"*2\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n"),
+            [b"GET".as_slice(), b"a\r\nb"]
+        );
         assert_eq!(words(b"SET a  1\r\n"), [b"SET".as_slice(), b"a", b"1"]);
     }
 }
