@@ -119,7 +119,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_tells_what_and_where() {
         install_hook();
-        let cases: [(fn() -> HandlerFuture, &str); 3] = [
+        type Case = (fn() -> HandlerFuture, &'static str);
+        let cases: [Case; 3] = [
             (|| panic!("before it began"), "before it began at "),
             (
                 || Box::pin(async { panic!("half-way {}", 7) }),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use paceline_client::Client;
+use paceline_client::{Client, JobRequest};
 use paceline_node::{CancelReason, Context, HandlerOptions, Node, NodeBuilder};
 use paceline_types::{Bytes, Job, JobError, JobId, JobStatus, Outcome, RetryPolicy, Task};
 use serde::{Deserialize, Serialize};
@@ -358,5 +358,166 @@ async fn retries_wait_for_their_time_and_then_succeed() {
         .expect("submit");
     let job = with_status(&client, job.id(), JobStatus::Completed).await;
     assert_eq!(job.attempt, 3);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_node_asks_little_of_redis() {
+    const WINDOW: Duration = Duration::from_secs(4);
+    let server = Server::start();
+    let node = builder(&server)
+        .lease(Duration::from_secs(10))
+        .handle(double);
+    let node = node.start().await.expect("node");
+    eventually("the leader", || async {
+        (!node.leads().is_empty()).then_some(())
+    })
+    .await;
+    let before = calls(&server);
+    // What is measured is the time in which nothing happens.
+    tokio::time::sleep(WINDOW).await;
+    let asked = calls(&server) - before;
+    assert!(
+        asked < 5 * WINDOW.as_secs(),
+        "{asked} commands in {WINDOW:?}"
+    );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_worked_off_in_large_turns() {
+    const JOBS: u32 = 5_000;
+    let server = Server::start();
+    let client = client(&server).await;
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|number| JobRequest::of(&Double { number }))
+        .collect();
+    for result in client.submit_many(jobs).await.expect("submit") {
+        result.expect("job");
+    }
+    let before = calls(&server);
+    let done = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&done);
+    let node = builder(&server).handle(move |_: Context, job: Double| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(job.number * 2) }
+    });
+    let node = node.start().await.expect("node");
+    eventually("all jobs", || async {
+        (done.load(Ordering::SeqCst) == JOBS).then_some(())
+    })
+    .await;
+    node.stop().await;
+    let asked = calls(&server) - before;
+    assert!(
+        asked < u64::from(JOBS / 20),
+        "{asked} commands for {JOBS} jobs"
+    );
+}
+
+/// Scripts and blocking reads that clients sent; what scripts call is not counted.
+fn calls(server: &Server) -> u64 {
+    let stats = server.command("INFO commandstats").expect("stats");
+    ["cmdstat_evalsha:calls=", "cmdstat_blpop:calls="]
+        .iter()
+        .filter_map(|name| stats.lines().find_map(|line| line.strip_prefix(name)))
+        .filter_map(|rest| rest.split(',').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_finishes_while_redis_is_silent_is_told_afterwards() {
+    let server = Server::start();
+    let (starts, mut started) = mpsc::unbounded_channel();
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let node = builder(&server)
+        .lease(Duration::from_secs(30))
+        .handle_raw(
+            "gated",
+            HandlerOptions::default(),
+            move |context: Context, payload| {
+                let (starts, mut gone) = (starts.clone(), gone.clone());
+                async move {
+                    let _ = starts.send(context.job_id());
+                    let _ = gone.wait_for(|open| *open).await;
+                    Ok(payload)
+                }
+            },
+        )
+        .start()
+        .await
+        .expect("node");
+    let client = client(&server).await;
+    let mut jobs = Vec::new();
+    for number in 0..20 {
+        let job = client
+            .submit_raw("gated", serde_json::json!(number))
+            .await
+            .expect("submit");
+        jobs.push(next(&mut started).await);
+        assert_eq!(jobs.last(), Some(&job.id()));
+    }
+    server.pause();
+    go.send_replace(true);
+    // Long enough for every call to time out.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    server.resume();
+    for job in jobs {
+        let job = ended(&client, job).await;
+        assert_eq!(
+            (job.status, job.attempt, job.run),
+            (JobStatus::Completed, 1, 1)
+        );
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_cannot_renew_gives_up_its_runs_and_takes_them_again() {
+    let server = Server::start();
+    let (reasons, mut told) = mpsc::unbounded_channel();
+    let (starts, mut started) = mpsc::unbounded_channel();
+    let node = builder(&server)
+        .lease(Duration::from_secs(1))
+        .leader_lease(Duration::from_secs(1))
+        .handle_raw(
+            "stuck",
+            HandlerOptions::default(),
+            move |context: Context, payload| {
+                let (starts, reasons) = (starts.clone(), reasons.clone());
+                async move {
+                    let _ = starts.send(context.job_id());
+                    if context.run() > 1 {
+                        return Ok(payload);
+                    }
+                    context.cancelled().await;
+                    let _ = reasons.send(context.cancel_reason());
+                    Ok(Bytes::from_static(b"\"too late\""))
+                }
+            },
+        )
+        .start()
+        .await
+        .expect("node");
+    let before = node.id();
+    let client = client(&server).await;
+    let job = client
+        .submit_raw("stuck", serde_json::json!("kept"))
+        .await
+        .expect("submit");
+    next(&mut started).await;
+    server.pause();
+    let reason = tokio::time::timeout(LIMIT, told.recv())
+        .await
+        .expect("a reason");
+    assert_eq!(reason, Some(Some(CancelReason::Fenced)));
+    server.resume();
+    let job = ended(&client, job.id()).await;
+    assert_eq!(
+        (job.status, job.attempt, job.crashes),
+        (JobStatus::Completed, 2, 1)
+    );
+    assert_eq!(job.result.as_deref(), Some(&b"\"kept\""[..]));
+    assert_ne!(node.id(), before);
     node.stop().await;
 }

@@ -93,14 +93,11 @@ impl Store {
         self.shared
             .keys
             .get(usize::from(shard.0))
-            .ok_or_else(|| StoreError::Mismatch {
-                server: self.shared.url.to_string(),
-                remedy: format!(
-                    "the id names shard {shard}, but namespace {} has {} shards: \
-                 use the Redis and the namespace that the id comes from",
-                    self.shared.namespace,
-                    self.shared.keys.len()
-                ),
+            .ok_or_else(|| StoreError::UnknownShard {
+                server: self.link.address().to_owned(),
+                namespace: self.shared.namespace.to_string(),
+                shard: shard.0,
+                shards: self.shared.keys.len(),
             })
     }
 }

@@ -8,7 +8,10 @@
 //! - [`RedisServer`], [`RedisCluster`], [`SentinelSet`]: servers that can be killed and stopped.
 //! - [`Proxy`]: a network that loses, repeats, delays, stalls.
 //! - [`NodeProcess`], [`Program`], [`Process`]: the `paceline` binary, or any other program.
+//! - [`Env::ride`]: a node and a client in the test's own process; [`notes`] and [`Gate`] are how
+//!   its handlers and the test talk.
 //! - [`eventually`], [`throughout`], [`within`]: the only ways to wait.
+//! - [`History`]: reads an event log and says what cannot have happened.
 //! - [`seed()`], [`rng`]: randomness that can be repeated.
 #![expect(
     clippy::unwrap_used,
@@ -17,18 +20,24 @@
 
 mod child;
 mod env;
+mod history;
 mod node_process;
 mod port;
 mod process;
 mod proxy;
+mod ride;
 mod seed;
 mod servers;
 mod wait;
 
 pub use crate::env::{Backend, Env, run_feature, shared_redis, unique_namespace};
+pub use crate::history::History;
 pub use crate::node_process::NodeProcess;
 pub use crate::process::{Finished, Process, Program, Source, http_get};
 pub use crate::proxy::{Fault, Happened, Proxy, Request, Tally};
+pub use crate::ride::{
+    CLUSTER_SHARDS, Gate, Look, Notes, Pen, Ride, SOON, Serve, attempts, log, notes, open, story,
+};
 pub use crate::seed::{rng, seed};
 pub use crate::servers::{
     ClusterOptions, Fsync, RawRedis, RedisCluster, RedisOptions, RedisServer, SentinelOptions,

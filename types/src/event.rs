@@ -90,9 +90,9 @@ event_kinds! {
     WorkflowTimedOut = "workflow.timed_out",
     /// A task's job was made.
     WorkflowTaskDispatched = "workflow.task.dispatched",
-    /// A task ended well, or its failure is allowed.
+    /// A task ended well.
     WorkflowTaskCompleted = "workflow.task.completed",
-    /// A task ended badly or was cancelled.
+    /// A task ended badly or was cancelled; also when that is allowed.
     WorkflowTaskFailed = "workflow.task.failed",
 }
 

@@ -8,7 +8,7 @@ use super::args::{Globals, NodeOptions};
 use super::failure::Failure;
 use super::output::Output;
 use super::private_redis::PrivateRedis;
-use super::serve::Serving;
+use super::serve::{SHORT_DRAIN, Serving};
 use super::signal::StopSignals;
 
 /// What `paceline dev` may be told.
@@ -45,7 +45,7 @@ async fn work(
         redis: url.clone(),
         ..globals.clone()
     };
-    let serving = Serving::start(&globals, &dev.options).await?;
+    let serving = Serving::start(&globals, &dev.options, SHORT_DRAIN).await?;
     if !output.is_json() {
         let data = match &dev.data {
             Some(folder) => format!("data in {}", folder.display()),
@@ -53,7 +53,7 @@ async fn work(
         };
         output.line(&format!("redis {url} ready, {data}"))?;
     }
-    serving.announce(output)?;
+    serving.announce(output, Some(&url))?;
     output.note(&format!(
         "try: paceline --redis {url} job submit echo '\"hello\"' --wait\nstop with Ctrl-C"
     ));

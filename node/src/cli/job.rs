@@ -299,6 +299,8 @@ impl Submit {
         if let Some(version) = &self.handler_version {
             request = request.version(version);
         }
+        // What is wrong by itself is told without asking Redis.
+        request.clone().into_spec().map_err(Failure::usage)?;
         Ok(request)
     }
 }

@@ -53,9 +53,9 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let level = match &cli.command {
         Command::Node(node) if node.command.is_none() => "info",
         Command::Dev(_) => "info",
-        // Its log would run through the live view.
-        Command::Run(_) => "error",
-        _ => "warn",
+        // What should be better about the server is for those who run nodes to hear, and a log
+        // would run through the live view.
+        _ => "error",
     };
     log::start(cli.globals.log_format, level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,6 +1,7 @@
 //! `paceline node`: a node in the foreground; `paceline node list`: those that run.
 
 use clap::{Args, Subcommand};
+use paceline_node::DEFAULT_DRAIN;
 use paceline_types::NodeInfo;
 use serde::Serialize;
 
@@ -44,10 +45,10 @@ pub(crate) async fn run(node: Node, globals: &Globals, output: Output) -> Result
         None => {
             let mut stop = StopSignals::catch()?;
             let serving = tokio::select! {
-                serving = Serving::start(globals, &node.options) => serving?,
+                serving = Serving::start(globals, &node.options, DEFAULT_DRAIN) => serving?,
                 () = stop.wait() => return Ok(()),
             };
-            serving.announce(output)?;
+            serving.announce(output, None)?;
             stop.wait().await;
             // Whoever asks twice does not want to wait: what still runs goes to other nodes.
             tokio::select! {

@@ -1,5 +1,7 @@
 //! A node in this process, with the built-in task types.
 
+use std::time::Duration;
+
 use paceline_node::builtin::{self, BuiltinOptions};
 use paceline_node::{DEFAULT_LEADER_LEASE, Node, RunningNode, StartError, telemetry};
 use serde::Serialize;
@@ -8,6 +10,9 @@ use super::args::{Globals, NodeOptions};
 use super::failure::{Failure, Kind};
 use super::output::Output;
 
+/// How long jobs may go on when a node stops that takes its Redis with it.
+pub(crate) const SHORT_DRAIN: Duration = Duration::from_secs(2);
+
 /// A node at work.
 pub(crate) struct Serving {
     node: RunningNode,
@@ -15,7 +20,9 @@ pub(crate) struct Serving {
 
 /// What is told once the node is ready.
 #[derive(Serialize)]
-struct Ready {
+struct Ready<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<&'a str>,
     node: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,10 +30,12 @@ struct Ready {
 }
 
 impl Serving {
-    /// Starts the node; on `Ok` it is registered and claims work.
+    /// Starts the node; on `Ok` it is registered and claims work. `drain` is how long running
+    /// jobs may go on when it stops.
     pub(crate) async fn start(
         globals: &Globals,
         options: &NodeOptions,
+        drain: Duration,
     ) -> Result<Serving, Failure> {
         let exporter = telemetry::prometheus()
             .and_then(|builder| builder.install_recorder())
@@ -40,6 +49,7 @@ impl Serving {
             .redis(&globals.redis)
             .namespace(&globals.namespace)
             .http(options.http)
+            .drain(drain)
             .metrics(exporter);
         if let Some(concurrency) = options.concurrency {
             builder = builder.concurrency(concurrency);
@@ -65,8 +75,11 @@ impl Serving {
     }
 
     /// Says that the node is ready, and where its listener is.
-    pub(crate) fn announce(&self, output: Output) -> Result<(), Failure> {
+    ///
+    /// In JSON also where `redis` is, which only a command that started one has to tell.
+    pub(crate) fn announce(&self, output: Output, redis: Option<&str>) -> Result<(), Failure> {
         let ready = Ready {
+            redis,
             node: self.node.id().to_string(),
             name: self.node.name().to_owned(),
             http: self.node.http_addr().map(|address| address.to_string()),

@@ -165,7 +165,7 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
             node.pool_stats.running_workers.to_string(),
             node.pool_stats.max_concurrency.to_string(),
             leads.join(","),
-            span(node.started_at, node.last_heartbeat),
+            moment(node.started_at),
             node.task_types.join(" "),
         ]);
     }

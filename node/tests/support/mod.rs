@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait of a test for anything.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server behind a socket in a folder of its own; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     folder: TempDir,
 }
 
 impl Server {
     /// Starts a server that keeps nothing on disk, and waits until it answers.
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         let folder = tempfile::tempdir().expect("a folder");
         let child = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--unixsocket"])
@@ -37,12 +37,31 @@ impl Server {
         server
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("unix://{}/redis", self.folder.path().display())
     }
 
+    /// Stops the server's process, which keeps its connections open.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill {signal} {pid}"
+        );
+    }
+
     /// Sends an inline command and returns the beginning of the answer.
-    pub fn command(&self, command: &str) -> Option<String> {
+    pub(crate) fn command(&self, command: &str) -> Option<String> {
         let mut stream = UnixStream::connect(self.folder.path().join("redis")).ok()?;
         stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
         let mut answer = [0; 4096];
@@ -59,7 +78,7 @@ impl Drop for Server {
 }
 
 /// Waits until `look` finds something.
-pub async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {

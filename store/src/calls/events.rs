@@ -8,7 +8,7 @@ use paceline_types::{Event, ShardIndex};
 use redis::Value;
 
 use crate::link::Blocking;
-use crate::wire::event::{Entry, parse};
+use crate::wire::event::{Entry, entry_id, parse};
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
@@ -160,6 +160,13 @@ fn page(shard: ShardIndex, after: Option<EventCursor>, entries: Vec<RawEntry>) -
     for (id, fields) in entries {
         let Some(Entry { ordinal, events }) = parse(shard, &id, &fields) else {
             tracing::warn!(%shard, entry = %id, "unreadable entry in the event log");
+            // Passed over, so that a reader does not come back to it for ever.
+            let passed = entry_id(&id).map(|(millis, sequence)| EventCursor {
+                millis,
+                sequence,
+                index: u32::MAX,
+            });
+            page.end = passed.or(page.end);
             continue;
         };
         for (event, ordinal) in events.into_iter().zip(ordinal..) {

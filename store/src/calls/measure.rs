@@ -52,7 +52,12 @@ impl Store {
         let payload = vec![b'x'; payload];
         let mut pipeline = redis::pipe();
         for _ in 0..PIPELINE {
-            pipeline.cmd("XADD").arg(key).arg("*").arg("j").arg(&payload);
+            pipeline
+                .cmd("XADD")
+                .arg(key)
+                .arg("*")
+                .arg("j")
+                .arg(&payload);
         }
         let rounds = count.div_ceil(PIPELINE).div_ceil(2);
         let begun = Instant::now();
@@ -76,7 +81,9 @@ impl Store {
 
 fn add(usage: &mut ServerUsage, info: &str) {
     for line in info.lines() {
-        let Some((name, value)) = line.split_once(':') else { continue };
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
         match name {
             "used_cpu_sys" | "used_cpu_user" => {
                 usage.cpu += Duration::from_secs_f64(value.parse().unwrap_or(0.0));
@@ -85,7 +92,9 @@ fn add(usage: &mut ServerUsage, info: &str) {
             "total_net_input_bytes" => usage.bytes_in += value.parse().unwrap_or(0),
             "used_memory" => usage.memory += value.parse().unwrap_or(0),
             _ if name.starts_with("cmdstat_eval") => {
-                let calls = value.split(',').find_map(|field| field.strip_prefix("calls="));
+                let calls = value
+                    .split(',')
+                    .find_map(|field| field.strip_prefix("calls="));
                 usage.requests += calls.and_then(|calls| calls.parse().ok()).unwrap_or(0);
             }
             _ => {}
@@ -107,6 +116,9 @@ mod tests {
             add(&mut usage, info);
         }
         assert_eq!(usage.cpu, Duration::from_secs(4));
-        assert_eq!((usage.commands, usage.requests, usage.bytes_in, usage.memory), (14, 6, 18, 22));
+        assert_eq!(
+            (usage.commands, usage.requests, usage.bytes_in, usage.memory),
+            (14, 6, 18, 22)
+        );
     }
 }

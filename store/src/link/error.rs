@@ -57,6 +57,21 @@ pub enum StoreError {
         /// What was found and what to write instead.
         remedy: String,
     },
+    /// An id of a shard that the namespace does not have. Nothing was sent.
+    #[error(
+        "shard {shard} does not exist, namespace {namespace} at {server} has {shards}: use the \
+         Redis and the namespace that the id comes from"
+    )]
+    UnknownShard {
+        /// Where, without credentials.
+        server: String,
+        /// The namespace.
+        namespace: String,
+        /// The shard.
+        shard: u16,
+        /// How many there are.
+        shards: usize,
+    },
     /// The reply does not have the shape that this version of Paceline expects.
     #[error(
         "{what} answered {got} where {expected} was expected: check that all nodes run the same \

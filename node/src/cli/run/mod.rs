@@ -15,7 +15,7 @@ use super::connect::connect;
 use super::failure::{Failure, Kind};
 use super::output::Output;
 use super::private_redis::PrivateRedis;
-use super::serve::Serving;
+use super::serve::{SHORT_DRAIN, Serving};
 use super::show;
 use super::signal::StopSignals;
 use super::time::span;
@@ -83,7 +83,7 @@ pub(crate) async fn run(run: Run, globals: &Globals, output: Output) -> Result<(
         ..globals.clone()
     };
     let ended = async {
-        let serving = Serving::start(&globals, &run.options).await?;
+        let serving = Serving::start(&globals, &run.options, SHORT_DRAIN).await?;
         let client = connect(&globals).await?;
         let ended = tokio::select! {
             ended = follow(&client, definition, input, run.watch, output) => ended,

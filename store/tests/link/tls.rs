@@ -1,0 +1,85 @@
+//! Encrypted connections, with certificates made for the occasion.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use paceline_store::StoreError;
+use paceline_store::link::ConnectError;
+
+use super::count;
+use super::support::{Server, connect, free_port, options, try_connect};
+
+fn openssl(folder: &Path, words: &str) {
+    let status = Command::new("openssl")
+        .args(words.split(' '))
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.expect("openssl is installed").success(), "{words}");
+}
+
+/// An authority, and a certificate that it gave to 127.0.0.1, for server and client alike.
+fn certificates(folder: &Path) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(
+        folder,
+        &format!(
+            "req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem \
+             -addext basicConstraints=critical,CA:TRUE"
+        )
+        .replace("  ", " "),
+    );
+    openssl(
+        folder,
+        &format!(
+            "req -x509 {key} -subj /CN=server -days 2 -keyout leaf.key -out leaf.pem -CA ca.pem \
+             -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 \
+             -addext basicConstraints=critical,CA:FALSE"
+        ),
+    );
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_checks_both_sides() {
+    let folder = std::env::temp_dir().join(format!("paceline-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    certificates(&folder);
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (ca, cert, key) = (file("ca.pem"), file("leaf.pem"), file("leaf.key"));
+    let port = free_port().to_string();
+    let _server = Server::start(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        "yes",
+    ]);
+
+    let url = format!("rediss://127.0.0.1:{port}/0?ca={ca}&cert={cert}&key={key}");
+    let link = connect(&url).await;
+    link.call(&count("a")).await.expect("runs");
+
+    let error = try_connect(&format!("rediss://127.0.0.1:{port}")).await;
+    let error = error.expect_err("an unknown authority");
+    assert!(matches!(error, StoreError::Mismatch { .. }), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+
+    for (parameters, named) in [
+        (format!("ca={}", file("none.pem")), "none.pem"),
+        (format!("ca={key}"), "leaf.key"),
+        (format!("ca={ca}&cert={key}&key={key}"), "leaf.key"),
+    ] {
+        let url = format!("rediss://127.0.0.1:{port}?{parameters}");
+        let url = url.parse().expect("a good URL");
+        let error = paceline_store::link::Link::connect(&url, options()).await;
+        let error = error.expect_err("unusable files");
+        assert!(matches!(error, ConnectError::Certificate { .. }), "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
