@@ -1,0 +1,425 @@
+//! Rights that have passed to others: each script checks them by itself, whoever calls.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use paceline_store::calls::commit::Batch;
+use paceline_store::calls::node::Gone;
+use paceline_store::calls::submit::{NewJob, SubmitRefusal, Submitted};
+use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Settled, Turn, TurnReply};
+use paceline_store::{CallError, Fenced, RedisUrl, Store, StoreOptions};
+use paceline_tests::{History, RedisServer, eventually};
+use paceline_types::job::Due;
+use paceline_types::{
+    Bytes, JobId, JobSpec, JobStatus, NodeId, NodeInfo, Settlement, ShardIndex, TaskType,
+    TierWeights, UniqueKey,
+};
+
+const SHARD: ShardIndex = ShardIndex(0);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A store on a server of its own, and nodes that are driven by hand.
+struct Bench {
+    _redis: RedisServer,
+    store: Store,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let redis = RedisServer::start().await;
+        let url: RedisUrl = redis.url().parse().expect("a url");
+        let store = Store::open(&url, StoreOptions::default())
+            .await
+            .expect("a store");
+        Bench {
+            _redis: redis,
+            store,
+        }
+    }
+
+    async fn join(&self, number: u64, lease: Duration) -> NodeId {
+        let node_id = NodeId::from_parts(1, SHARD, number);
+        let info = NodeInfo {
+            node_id,
+            name: format!("node {number}"),
+            address: None,
+            build: String::new(),
+            task_types: vec!["work".into()],
+            handler_versions: Default::default(),
+            started_at: 0,
+            last_heartbeat: 0,
+            pool_stats: Default::default(),
+            leads: Default::default(),
+        };
+        self.store.join(SHARD, &info, lease).await.expect("joined");
+        node_id
+    }
+
+    async fn submit(&self, number: u64, change: impl FnOnce(&mut JobSpec)) -> JobId {
+        let mut spec = JobSpec::new(TaskType::new("work").expect("a type"), Bytes::new());
+        change(&mut spec);
+        let id = JobId::from_parts(1, SHARD, number);
+        let answers = self
+            .store
+            .submit(SHARD, &[NewJob { id, spec }])
+            .await
+            .expect("an answer");
+        assert_eq!(answers, [Ok(Submitted::Created)]);
+        id
+    }
+
+    async fn turn(&self, node: NodeId, number: u64, settle: &[Settle], max: u32) -> TurnReply {
+        let serves = [Serves {
+            pattern: "*".into(),
+            version: None,
+            free: 100,
+        }];
+        let claim = (max > 0).then(|| Claim {
+            max,
+            weights: TierWeights::default(),
+            ticket: 0,
+            serves: &serves,
+        });
+        self.store
+            .turn(
+                SHARD,
+                &Turn {
+                    node,
+                    slot: 0,
+                    number,
+                    settle,
+                    claim,
+                },
+            )
+            .await
+            .expect("an answer")
+    }
+
+    async fn claim(&self, node: NodeId, number: u64) -> Claimed {
+        let mut reply = self.turn(node, number, &[], 1).await;
+        reply.claimed.pop().expect("a job waits")
+    }
+
+    async fn status(&self, job: JobId) -> JobStatus {
+        self.store
+            .job(job)
+            .await
+            .expect("an answer")
+            .expect("a job")
+            .status
+    }
+
+    /// Declares the node dead whose lease is over, and hands its runs on.
+    async fn bury(&self, term: u64) {
+        eventually("the lease ends", Duration::from_secs(10), async || {
+            !self
+                .store
+                .expire_nodes(SHARD, term)
+                .await
+                .expect("our term")
+                .is_empty()
+        })
+        .await;
+        let mut cursor: Option<String> = None;
+        loop {
+            let step = self
+                .store
+                .recover(SHARD, term, cursor.as_deref(), 100)
+                .await
+                .expect("our term");
+            cursor = step.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+fn completed(claimed: &Claimed) -> Settle {
+    let result = Bytes::from_static(b"1");
+    Settle::of(claimed, Settlement::Completed { result }, WEEK)
+}
+
+#[tokio::test]
+async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
+    let bench = Bench::new().await;
+    let (old, new) = (
+        NodeId::from_parts(1, SHARD, 1),
+        NodeId::from_parts(1, SHARD, 2),
+    );
+    let store = &bench.store;
+    let first = store.take(SHARD, old, None, 0).await.expect("free");
+    let seen = store.look(SHARD).await.expect("an answer").expect("taken");
+    let second = store
+        .take(SHARD, new, Some(&seen), 0)
+        .await
+        .expect("as seen");
+    assert!(second > first);
+    bench
+        .submit(1, |spec| spec.due = Due::In(Duration::from_millis(1)))
+        .await;
+
+    let fenced = Fenced { newest: second };
+    let refused = |result: Result<(), CallError<Fenced>>| match result {
+        Err(CallError::Refused(refusal)) => assert_eq!(refusal, fenced),
+        other => panic!("{other:?}"),
+    };
+    let before = History::read(store).await.events.len();
+    refused(store.promote(SHARD, first, 100).await.map(drop));
+    refused(store.expire_nodes(SHARD, first).await.map(drop));
+    refused(store.recover(SHARD, first, None, 100).await.map(drop));
+    refused(store.purge(SHARD, first, 100).await.map(drop));
+    refused(store.check_lanes(SHARD, first, None, 100).await.map(drop));
+    refused(store.survey(SHARD, first).await.map(drop));
+    refused(
+        store
+            .commit(SHARD, first, &Batch::default())
+            .await
+            .map(drop),
+    );
+    assert!(store.hold(SHARD, old, first).await.is_err());
+    assert_eq!(History::read(store).await.events.len(), before);
+    // The same calls of the newest term do their work.
+    eventually("the job is due", Duration::from_secs(10), async || {
+        store
+            .promote(SHARD, second, 100)
+            .await
+            .expect("our term")
+            .moved
+            == 1
+    })
+    .await;
+    store.hold(SHARD, new, second).await.expect("our term");
+}
+
+#[tokio::test]
+async fn the_lock_is_taken_only_as_it_was_seen_and_terms_only_grow() {
+    let bench = Bench::new().await;
+    let store = &bench.store;
+    let [a, b] = [1, 2].map(|n| NodeId::from_parts(1, SHARD, n));
+    let term = store.take(SHARD, a, None, 41).await.expect("free");
+    assert_eq!(term, 42, "beyond what the caller remembers");
+    let seen = store.look(SHARD).await.expect("an answer").expect("taken");
+    store.hold(SHARD, a, term).await.expect("our term");
+    assert!(
+        store.take(SHARD, b, Some(&seen), 0).await.is_err(),
+        "the beat has moved on"
+    );
+    assert_eq!(
+        store.take(SHARD, a, None, 0).await.expect("a lost reply"),
+        term
+    );
+    store.resign(SHARD, a, term).await.expect("an answer");
+    assert_eq!(
+        store.take(SHARD, b, None, 0).await.expect("given back"),
+        term + 1
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_finds_its_runs_fenced() {
+    let bench = Bench::new().await;
+    let leader = NodeId::from_parts(1, SHARD, 9);
+    let term = bench
+        .store
+        .take(SHARD, leader, None, 0)
+        .await
+        .expect("free");
+    let lost = bench.join(1, Duration::from_millis(1)).await;
+    let job = bench.submit(1, |_| {}).await;
+    // A lease of a millisecond may be over at once; then nothing was claimed.
+    let claimed = eventually(
+        "a claim within the lease",
+        Duration::from_secs(10),
+        async || {
+            bench.join(1, Duration::from_millis(100)).await;
+            bench.turn(lost, 1, &[], 1).await.claimed.pop()
+        },
+    )
+    .await;
+    bench.bury(term).await;
+    assert_eq!(bench.status(job).await, JobStatus::Pending);
+
+    let late = bench.turn(lost, 2, &[completed(&claimed)], 0).await;
+    assert_eq!(late.settled, [Settled::Fenced]);
+    assert_eq!(bench.status(job).await, JobStatus::Pending);
+    let beat = bench
+        .store
+        .beat(SHARD, lost, None, Duration::from_secs(1))
+        .await;
+    assert!(matches!(beat, Err(CallError::Refused(Gone))));
+    assert!(bench.turn(lost, 3, &[], 1).await.unregistered);
+
+    let other = bench.join(2, Duration::from_secs(60)).await;
+    let again = bench.claim(other, 1).await;
+    assert_eq!((again.job, again.attempt, again.crashes), (job, 2, 1));
+    assert!(again.run > claimed.run, "the fence moved on");
+    // Also while the other one runs it.
+    let late = bench.turn(lost, 4, &[completed(&claimed)], 0).await;
+    assert_eq!(late.settled, [Settled::Fenced]);
+    let reply = bench.turn(other, 2, &[completed(&again)], 0).await;
+    assert_eq!(reply.settled, [Settled::Accepted]);
+    History::read(&bench.store).await.assert_jobs_ended(&[job]);
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_nodes_is_buried() {
+    let bench = Bench::new().await;
+    let leader = NodeId::from_parts(1, SHARD, 9);
+    let term = bench
+        .store
+        .take(SHARD, leader, None, 0)
+        .await
+        .expect("free");
+    let job = bench.submit(1, |_| {}).await;
+    for number in 1..=3 {
+        let node = eventually(
+            "a claim within the lease",
+            Duration::from_secs(10),
+            async || {
+                let node = bench.join(number, Duration::from_millis(100)).await;
+                (!bench.turn(node, 1, &[], 1).await.claimed.is_empty()).then_some(node)
+            },
+        )
+        .await;
+        bench.bury(term).await;
+        let expected = if number < 3 {
+            JobStatus::Pending
+        } else {
+            JobStatus::Dead
+        };
+        assert_eq!(bench.status(job).await, expected, "after {node}");
+    }
+    let found = bench
+        .store
+        .job(job)
+        .await
+        .expect("an answer")
+        .expect("a job");
+    assert_eq!(found.crashes, 3);
+    assert!(
+        found
+            .last_error
+            .expect("why")
+            .contains("was lost while it ran the job")
+    );
+    History::read(&bench.store).await.assert_jobs_ended(&[job]);
+}
+
+#[tokio::test]
+async fn a_settle_or_a_submit_sent_twice_changes_nothing_the_second_time() {
+    let bench = Bench::new().await;
+    let node = bench.join(1, Duration::from_secs(60)).await;
+    let key = || Some(UniqueKey::new("k").expect("a key"));
+    let job = bench.submit(1, |spec| spec.unique_key = key()).await;
+    // The same submit again: the job that it made stands, its own key included.
+    bench.submit(1, |spec| spec.unique_key = key()).await;
+    let rival = NewJob {
+        id: JobId::from_parts(1, SHARD, 2),
+        spec: JobSpec {
+            unique_key: key(),
+            ..JobSpec::new(TaskType::new("work").expect("a type"), Bytes::new())
+        },
+    };
+    let refused = bench
+        .store
+        .submit(SHARD, &[rival])
+        .await
+        .expect("an answer");
+    assert!(
+        matches!(&refused[..], [Err(SubmitRefusal::Duplicate { holder, .. })] if *holder == job)
+    );
+
+    let claimed = bench.claim(node, 1).await;
+    let settle = completed(&claimed);
+    for _ in 0..3 {
+        let reply = bench.turn(node, 2, std::slice::from_ref(&settle), 0).await;
+        assert_eq!(reply.settled, [Settled::Accepted]);
+    }
+    let history = History::read(&bench.store).await;
+    history.assert_jobs_ended(&[job]);
+    assert_eq!(
+        history.events.len(),
+        4,
+        "joined, enqueued, started, completed"
+    );
+}
+
+#[tokio::test]
+async fn a_turn_sent_twice_hands_out_the_same_claims() {
+    let bench = Bench::new().await;
+    let node = bench.join(1, Duration::from_secs(60)).await;
+    for number in 1..=10 {
+        bench.submit(number, |_| {}).await;
+    }
+    let first = bench.turn(node, 1, &[], 4).await;
+    let again = bench.turn(node, 1, &[], 4).await;
+    assert_eq!(first.claimed, again.claimed);
+    let next = bench.turn(node, 2, &[], 100).await;
+    assert_eq!(next.claimed.len(), 6);
+}
+
+#[tokio::test]
+async fn nobody_settles_a_run_that_another_owns() {
+    let bench = Bench::new().await;
+    let owner = bench.join(1, Duration::from_secs(60)).await;
+    let thief = bench.join(2, Duration::from_secs(60)).await;
+    let job = bench.submit(1, |_| {}).await;
+    bench.submit(2, |_| {}).await;
+    let claimed = bench.claim(owner, 1).await;
+    let other = bench.claim(thief, 1).await;
+    // The token of another job does not fit either.
+    let forged = Settle {
+        token: other.token,
+        ..completed(&claimed)
+    };
+    let reply = bench.turn(thief, 2, &[forged], 0).await;
+    assert_eq!(reply.settled, [Settled::Fenced]);
+    assert_eq!(bench.status(job).await, JobStatus::Running);
+}
+
+#[tokio::test]
+async fn a_cancelled_run_ends_cancelled_whatever_it_comes_to() {
+    let bench = Bench::new().await;
+    let node = bench.join(1, Duration::from_secs(60)).await;
+    let retry = Settlement::Retry {
+        delay: Duration::from_millis(1),
+        error: "boom".into(),
+        uses_attempt: true,
+    };
+    for (number, settlement) in [
+        (
+            1,
+            Settlement::Completed {
+                result: Bytes::new(),
+            },
+        ),
+        (2, retry),
+        (3, Settlement::Released),
+    ] {
+        let job = bench.submit(number, |_| {}).await;
+        let claimed = bench.claim(node, 2 * number).await;
+        bench
+            .store
+            .cancel(&[job], "enough")
+            .await
+            .expect("an answer");
+        let beat = bench
+            .store
+            .beat(SHARD, node, None, Duration::from_secs(60))
+            .await
+            .expect("alive");
+        assert_eq!(beat.cancels, [job]);
+        let settle = Settle::of(&claimed, settlement, WEEK);
+        let reply = bench.turn(node, 2 * number + 1, &[settle], 0).await;
+        assert_eq!(reply.settled, [Settled::Cancelled]);
+        assert_eq!(bench.status(job).await, JobStatus::Cancelled);
+        let beat = bench
+            .store
+            .beat(SHARD, node, None, Duration::from_secs(60))
+            .await
+            .expect("alive");
+        assert_eq!(beat.cancels, []);
+        History::read(&bench.store).await.assert_jobs_ended(&[job]);
+    }
+}
