@@ -115,6 +115,9 @@ impl Candidate {
         );
         if !held_back.is_zero() {
             tokio::time::sleep(held_back).await;
+            if *self.phase.borrow() >= Phase::Draining {
+                return Ok(None);
+            }
         }
         let sent = Instant::now();
         let taken = self

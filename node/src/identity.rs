@@ -130,7 +130,10 @@ impl Incarnation {
     /// Tells the handler of a job to end, if it runs here.
     pub(crate) fn cancel(&self, job: JobId) {
         if let Some(run) = self.lock().as_ref().and_then(|runs| runs.get(&job)) {
-            tracing::info!(%job, run = run.claimed.run, node = %self.id, "cancelling a run");
+            // Each beat repeats what has not ended.
+            if run.signal.reason().is_none() {
+                tracing::info!(%job, run = run.claimed.run, node = %self.id, "cancelling a run");
+            }
             run.signal.fire(CancelReason::Requested);
         }
     }
@@ -161,6 +164,14 @@ impl Seat {
             shard,
             incarnation: watch::Sender::new(None),
             trouble: Mutex::new(Some("the node has not joined yet".to_owned())),
+        }
+    }
+
+    /// Gives up what the node does in this shard; it joins again under another id.
+    pub(crate) fn give_up(&self) {
+        let incarnation = self.incarnation.borrow().clone();
+        if let Some(incarnation) = incarnation {
+            incarnation.fence();
         }
     }
 

@@ -50,6 +50,7 @@ mod latch;
 mod lease;
 pub mod ledger;
 mod node;
+mod owned;
 mod panics;
 mod phase;
 mod pump;

@@ -16,6 +16,7 @@ use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::http::{self, Subject};
 use crate::identity::Seat;
 use crate::kit::{Entry, Kit, NodeOptions};
+use crate::owned::persist;
 use crate::phase::Phase;
 use crate::registry::Registry;
 use crate::telemetry::{self, HandlerMetrics};
@@ -143,13 +144,9 @@ impl Node {
         let mut elections = JoinSet::new();
         for seat in &*seats {
             if !kit.handlers.is_empty() {
-                pumps.spawn(pump::run(
-                    Arc::clone(&kit),
-                    Arc::clone(seat),
-                    phases.clone(),
-                ));
+                pumps.spawn(pumping(&kit, seat, &phases));
             }
-            elections.spawn(election::run(Arc::clone(&kit), seat.shard, phases.clone()));
+            elections.spawn(electing(&kit, seat, &phases));
         }
         let subject = Subject {
             seats,
@@ -189,6 +186,28 @@ impl Node {
             ..StoreOptions::default()
         }
     }
+}
+
+fn pumping(
+    kit: &Arc<Kit>,
+    seat: &Arc<Seat>,
+    phase: &watch::Receiver<Phase>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (kit, seat, phase) = (Arc::clone(kit), Arc::clone(seat), phase.clone());
+    let failed = Arc::clone(&seat);
+    let part = move || pump::run(Arc::clone(&kit), Arc::clone(&seat), phase.clone());
+    persist("pump", part, move || failed.give_up())
+}
+
+fn electing(
+    kit: &Arc<Kit>,
+    seat: &Seat,
+    phase: &watch::Receiver<Phase>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (kit, shard, phase) = (Arc::clone(kit), seat.shard, phase.clone());
+    let failed = Arc::clone(&kit);
+    let part = move || election::run(Arc::clone(&kit), shard, phase.clone());
+    persist("election", part, move || failed.set_lead(shard, None))
 }
 
 /// Host name and process id.

@@ -120,15 +120,21 @@ impl Ended {
 struct Report {
     ended: Option<Arc<Run>>,
     to: UnboundedSender<Ended>,
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl Report {
     fn send(mut self, settlement: Settlement) {
         if let Some(run) = self.ended.take() {
-            // Nobody listens once the node was fenced, and then it does not count.
-            let _ = self.to.send(Ended { run, settlement });
+            self.tell(run, settlement);
         }
+    }
+
+    fn tell(&mut self, run: Arc<Run>, settlement: Settlement) {
+        // The slot first: whoever hears of the end may claim for it at once.
+        drop(self.slot.take());
+        // Nobody listens once the node was fenced, and then it does not count.
+        let _ = self.to.send(Ended { run, settlement });
     }
 }
 
@@ -137,7 +143,7 @@ impl Drop for Report {
         if let Some(run) = self.ended.take() {
             let end = End::answered(Err(JobError::Panicked("the run was dropped".to_owned())));
             let settlement = run.settlement(end);
-            let _ = self.to.send(Ended { run, settlement });
+            self.tell(run, settlement);
         }
     }
 }
@@ -147,7 +153,7 @@ pub(crate) fn start(run: Arc<Run>, slot: Slot, to: UnboundedSender<Ended>) {
     let report = Report {
         ended: Some(Arc::clone(&run)),
         to,
-        _slot: slot,
+        slot: Some(slot),
     };
     let span = tracing::debug_span!(
         target: "paceline::run",

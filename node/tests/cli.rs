@@ -42,12 +42,18 @@ impl Dev {
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &pid]).status().expect("kill");
+        let sent = Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .expect("kill");
         assert!(sent.success());
     }
 
     fn is_reachable(&self) -> bool {
-        let address = self.redis.trim_start_matches("redis://").trim_end_matches('/');
+        let address = self
+            .redis
+            .trim_start_matches("redis://")
+            .trim_end_matches('/');
         TcpStream::connect(address).is_ok()
     }
 }
@@ -98,7 +104,11 @@ fn bad_input_is_one_sentence_and_needs_no_redis() {
     let table: [(&[&str], &str, &str); 10] = [
         (&["frobnicate"], "", "unrecognized subcommand 'frobnicate'"),
         (&["job", "get", "job_1"], "", "`job_1` is not a job id"),
-        (&["job", "submit", "a:b"], "", "the task type `a:b` contains ':'"),
+        (
+            &["job", "submit", "a:b"],
+            "",
+            "the task type `a:b` contains ':'",
+        ),
         (&["job", "submit", "echo", "{"], "", "PAYLOAD is not JSON"),
         (
             &["job", "list", "--redis", "http://h/"],
@@ -110,26 +120,46 @@ fn bad_input_is_one_sentence_and_needs_no_redis() {
             "",
             "the namespace `a{b` contains '{'",
         ),
-        (&["run", "-"], "name: x", "standard input: definition: missing field `tasks`"),
+        (
+            &["run", "-"],
+            "name: x",
+            "standard input: definition: missing field `tasks`",
+        ),
         (
             &["run", "-"],
             r#"{"name":"x","tasks":[{"name":"a","task_type":"t","depend_on":[]}]}"#,
             "standard input: tasks[0].depend_on: unknown field `depend_on`",
         ),
         (&["workflow", "validate", "-"], cyclic, "a → b → a"),
-        (&["node", "--lease", "10ms"], "", "the lease is 10ms, but must be at least 1s"),
+        (
+            &["node", "--lease", "10ms"],
+            "",
+            "the lease is 10ms, but must be at least 1s",
+        ),
     ];
     for (arguments, input, words) in table {
         let output = paceline(NOWHERE, arguments, input);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
-        assert!(err(&output).contains(words), "{arguments:?}: {}", err(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            err(&output)
+        );
+        assert!(
+            err(&output).contains(words),
+            "{arguments:?}: {}",
+            err(&output)
+        );
         assert_eq!(out(&output), "", "{arguments:?}");
 
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
         let output = paceline(NOWHERE, &arguments, input);
         let told: Value = serde_json::from_str(&err(&output)).expect("JSON");
         assert_eq!(told["code"], "bad_input", "{arguments:?}");
-        assert!(told["error"].as_str().expect("a text").contains(words), "{told}");
+        assert!(
+            told["error"].as_str().expect("a text").contains(words),
+            "{told}"
+        );
     }
 }
 
@@ -145,30 +175,58 @@ fn commands_work_on_a_cluster_and_end_with_their_codes() {
     let dev = Dev::start(&["--allow-shell"]);
     let unknown = "job_00000000000000000000000000";
 
-    let output = dev.paceline(&["job", "submit", "echo", r#"{"n":12345678901234567890}"#, "--wait"]);
+    let output = dev.paceline(&[
+        "job",
+        "submit",
+        "echo",
+        r#"{"n":12345678901234567890}"#,
+        "--wait",
+    ]);
     let (result, code) = (out(&output), output.status.code());
-    assert_eq!((result.as_str(), code), ("{\"n\":12345678901234567890}\n", Some(0)));
+    assert_eq!(
+        (result.as_str(), code),
+        ("{\"n\":12345678901234567890}\n", Some(0))
+    );
 
     let permanent = r#"{"permanent":true,"error":"no way"}"#;
     let output = dev.paceline(&["job", "submit", "fail", permanent, "--wait", "-o", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let dead = json(&output);
-    assert_eq!((&dead["status"], &dead["last_error"]), (&"dead".into(), &"no way".into()));
+    assert_eq!(
+        (&dead["status"], &dead["last_error"]),
+        (&"dead".into(), &"no way".into())
+    );
     let dead = dead["id"].as_str().expect("id");
 
     let listed = json(&dev.paceline(&["dlq", "list", "-o", "json"]));
     assert_eq!(listed["jobs"][0]["id"], dead);
-    assert_eq!(dev.paceline(&["job", "get", unknown]).status.code(), Some(3));
-    assert_eq!(dev.paceline(&["dlq", "retry", unknown]).status.code(), Some(3));
-    assert_eq!(dev.paceline(&["job", "cancel", dead]).status.code(), Some(4));
-    assert_eq!(out(&dev.paceline(&["dlq", "purge", "--all"])), "1 removed\n");
+    assert_eq!(
+        dev.paceline(&["job", "get", unknown]).status.code(),
+        Some(3)
+    );
+    assert_eq!(
+        dev.paceline(&["dlq", "retry", unknown]).status.code(),
+        Some(3)
+    );
+    assert_eq!(
+        dev.paceline(&["job", "cancel", dead]).status.code(),
+        Some(4)
+    );
+    assert_eq!(
+        out(&dev.paceline(&["dlq", "purge", "--all"])),
+        "1 removed\n"
+    );
     assert_eq!(dev.paceline(&["job", "get", dead]).status.code(), Some(3));
 
     let held = ["job", "submit", "noop", "--delay", "1h", "--unique", "k"];
     assert_eq!(dev.paceline(&held).status.code(), Some(0));
     let output = dev.paceline(&held);
     assert_eq!(output.status.code(), Some(4));
-    assert!(err(&output).contains("the unique key k is held by job_"), "{}", err(&output));
+    assert!(
+        err(&output).contains("the unique key k is held by job_"),
+        "{}",
+        err(&output)
+    );
 
     let nodes = json(&dev.paceline(&["node", "list", "-o", "json"]));
     assert_eq!(nodes["nodes"].as_array().map(Vec::len), Some(1));
@@ -188,9 +246,16 @@ tasks:
 "#;
     let output = paceline(&dev.redis, &["run", "-", "--input", "\"world\""], good);
     let letter = "{\"upstream\":{\"greet\":\"Hello, world\"},\"original\":null}\n";
-    assert_eq!((out(&output).as_str(), output.status.code()), (letter, Some(0)));
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        (letter, Some(0))
+    );
     let progress = err(&output);
-    for line in ["greet   running on node_", "letter  completed after", "completed in"] {
+    for line in [
+        "greet   running on node_",
+        "letter  completed after",
+        "completed in",
+    ] {
         assert!(progress.contains(line), "{line}: {progress}");
     }
 
@@ -206,7 +271,10 @@ tasks:
     assert_eq!(workflow["status"], "failed");
     assert_eq!(workflow["tasks"][1]["status"], "cancelled");
     let id = workflow["id"].as_str().expect("id");
-    assert_eq!(dev.paceline(&["workflow", "cancel", id]).status.code(), Some(4));
+    assert_eq!(
+        dev.paceline(&["workflow", "cancel", id]).status.code(),
+        Some(4)
+    );
     let listed = json(&dev.paceline(&["workflow", "list", "--status", "failed", "-o", "json"]));
     assert_eq!(listed["workflows"][0]["id"], id);
 }
@@ -215,7 +283,10 @@ tasks:
 fn a_run_brings_its_own_redis_if_asked() {
     let definition = r#"{"name":"x","tasks":[{"name":"a","task_type":"echo","payload":[1]}]}"#;
     let output = paceline(NOWHERE, &["run", "--dev", "-", "--watch=none"], definition);
-    assert_eq!((out(&output).as_str(), output.status.code()), ("[1]\n", Some(0)));
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("[1]\n", Some(0))
+    );
 }
 
 #[test]

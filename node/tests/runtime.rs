@@ -521,3 +521,45 @@ async fn a_node_that_cannot_renew_gives_up_its_runs_and_takes_them_again() {
     assert_ne!(node.id(), before);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_of_many_shards_spreads_and_all_of_them_work() {
+    const SHARDS: u16 = 8;
+    const JOBS: u32 = 400;
+    let server = Server::start();
+    let done = Arc::new(AtomicU32::new(0));
+    let start = || {
+        let count = Arc::clone(&done);
+        let handler = move |_: Context, job: Double| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move { Ok(job.number * 2) }
+        };
+        builder(&server)
+            .shards(SHARDS)
+            .concurrency(4)
+            .handle(handler)
+            .start()
+    };
+    let (first, second) = tokio::join!(start(), start());
+    let (first, second) = (first.expect("node"), second.expect("node"));
+    let leads = || first.leads().len() + second.leads().len();
+    eventually("all leaders", || async {
+        (leads() == usize::from(SHARDS)).then_some(())
+    })
+    .await;
+    assert!(!first.leads().is_empty() && !second.leads().is_empty());
+
+    let client = client(&server).await;
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|number| JobRequest::of(&Double { number }))
+        .collect();
+    for result in client.submit_many(jobs).await.expect("submit") {
+        result.expect("job");
+    }
+    eventually("all jobs", || async {
+        (done.load(Ordering::SeqCst) == JOBS).then_some(())
+    })
+    .await;
+    tokio::join!(first.stop(), second.stop());
+    assert_eq!(done.load(Ordering::SeqCst), JOBS);
+}

@@ -148,7 +148,7 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
         "RUNNING",
         "SLOTS",
         "LEADS",
-        "UP",
+        "SINCE",
         "TASK TYPES",
     ];
     let mut table = Table::new(headings);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::identity::{Incarnation, Seat};
 use crate::kit::Kit;
 use crate::lease::Lease;
+use crate::owned::Owned;
 use crate::phase::Phase;
 use crate::telemetry::ShardMetrics;
 
@@ -82,9 +83,22 @@ impl Pulse {
             let info = self.kit.info(id);
             let sent = Instant::now();
             let length = self.kit.options.lease;
+            let join = self.store.join(self.seat.shard, &info, length);
+            // Of a lease that is granted late, too little is left. The first attempt may take
+            // its time, so that whoever starts the node is told what is wrong.
+            let limit = if report.is_some() {
+                Duration::MAX
+            } else {
+                length / 2
+            };
             let joined = tokio::select! {
-                joined = self.store.join(self.seat.shard, &info, length) => joined,
+                joined = tokio::time::timeout(limit, join) => joined.ok(),
                 _ = self.phase.wait_for(|phase| *phase >= Phase::Leaving) => return None,
+            };
+            let Some(joined) = joined else {
+                self.seat
+                    .set_trouble(Some("Redis does not answer in time".to_owned()));
+                continue;
             };
             let first = report.take();
             match joined {
@@ -111,12 +125,12 @@ impl Pulse {
     /// Beats until the lease is lost or the node stops.
     async fn live(&mut self, incarnation: &Arc<Incarnation>, mut lease: Lease) -> LifeEnd {
         let (hurry, mut hurried) = mpsc::channel(1);
-        let feed = Feed(tokio::spawn(follow(
+        let feed = Owned::spawn(follow(
             self.store.clone(),
             Arc::clone(&self.seat),
             Arc::clone(incarnation),
             hurry,
-        )));
+        ));
         let mut beats = 0_u64;
         let mut failures = 0_u32;
         let end = loop {
@@ -202,15 +216,6 @@ impl Pulse {
                 tracing::warn!(node = %id, shard = %self.seat.shard, "could not leave in time");
             }
         }
-    }
-}
-
-/// A task that ends with its owner.
-struct Feed(tokio::task::JoinHandle<()>);
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

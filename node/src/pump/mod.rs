@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::identity::Seat;
 use crate::kit::Kit;
+use crate::owned::Owned;
 use crate::phase::Phase;
 use crate::telemetry::ShardMetrics;
 use bell::Doorbell;
@@ -25,7 +26,7 @@ use shift::{Shift, ShiftEnd};
 pub(crate) async fn run(kit: Arc<Kit>, seat: Arc<Seat>, mut phase: watch::Receiver<Phase>) {
     let door = Arc::new(Doorbell::default());
     let metrics = ShardMetrics::new(seat.shard);
-    let ringing = tokio::spawn(bell::run(
+    let _ringing = Owned::spawn(bell::run(
         Arc::clone(&kit),
         seat.shard,
         Arc::clone(&door),
@@ -59,5 +60,4 @@ pub(crate) async fn run(kit: Arc<Kit>, seat: Arc<Seat>, mut phase: watch::Receiv
             ShiftEnd::Drained => break,
         }
     }
-    ringing.abort();
 }

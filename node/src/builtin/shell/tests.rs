@@ -55,6 +55,27 @@ fn has_ended(pid_file: &Path) -> bool {
     }
 }
 
+/// A signal needs a moment to do its work.
+async fn assert_ends(pid_file: &Path) {
+    let began = Instant::now();
+    while !has_ended(pid_file) {
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(10), "{pid_file:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Cancels once the file is there. It must be moved into place, so that it is whole.
+async fn cancelled_at(payload: Value, file: &Path) -> Outcome {
+    let payload = payload.to_string();
+    let cancelled = async {
+        while !file.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    run(&a_run(), payload.as_bytes(), async || Ok(None), cancelled).await
+}
+
 #[tokio::test]
 async fn output_that_is_json_is_json_and_the_rest_is_text() {
     let table = [
@@ -157,24 +178,34 @@ async fn output_over_the_limit_is_an_error_and_ends_the_program() {
 }
 
 #[tokio::test]
-async fn a_timeout_ends_the_whole_group() {
-    let folder = tempfile::tempdir().expect("folder");
-    let script = "sh -c 'echo $$ >inner; exec sleep 600' & echo $$ >outer; wait";
-    let payload = json!({"script": script, "cwd": folder.path(), "timeout": "300ms"});
-    let limit = Duration::from_millis(300);
+async fn a_timeout_ends_the_program() {
+    let payload = json!({"argv": ["sleep", "600"], "timeout": "50ms"});
+    let limit = Duration::from_millis(50);
     assert_eq!(outcome(payload).await, Err(JobError::TimedOut(limit)));
-    for name in ["inner", "outer"] {
-        assert!(has_ended(&folder.path().join(name)), "{name}");
-    }
+}
+
+#[tokio::test]
+async fn cancellation_ends_the_whole_group() {
+    let folder = tempfile::tempdir().expect("folder");
+    let script = "echo $$ >outer
+                  sh -c 'echo $$ >new; mv new inner; exec sleep 600' &
+                  wait";
+    let payload = json!({"script": script, "cwd": folder.path()});
+    let [outer, inner] = ["outer", "inner"].map(|name| folder.path().join(name));
+    let error = JobError::retryable("cancelled, and the program was stopped");
+    assert_eq!(cancelled_at(payload, &inner).await, Err(error));
+    assert_ends(&outer).await;
+    assert_ends(&inner).await;
 }
 
 #[tokio::test]
 async fn a_program_that_ignores_termination_is_killed() {
     let folder = tempfile::tempdir().expect("folder");
-    let script = "trap '' TERM; echo $$ >stubborn; while :; do sleep 0.1; done";
-    let payload = json!({"script": script, "cwd": folder.path(), "timeout": "300ms"});
-    assert!(outcome(payload).await.is_err());
-    assert!(has_ended(&folder.path().join("stubborn")));
+    let script = "trap '' TERM; echo $$ >new; mv new stubborn; while :; do sleep 0.1; done";
+    let payload = json!({"script": script, "cwd": folder.path()});
+    let stubborn = folder.path().join("stubborn");
+    assert!(cancelled_at(payload, &stubborn).await.is_err());
+    assert_ends(&stubborn).await;
 }
 
 #[tokio::test]
@@ -183,11 +214,11 @@ async fn what_a_program_leaves_in_the_background_ends_with_it() {
     let script = "sleep 600 & echo $! >left; echo done";
     let payload = json!({"script": script, "cwd": folder.path()});
     assert_eq!(result(payload).await, json!("done"));
-    assert!(has_ended(&folder.path().join("left")));
+    assert_ends(&folder.path().join("left")).await;
 }
 
 #[tokio::test]
-async fn cancellation_stops_the_program() {
+async fn a_cancellation_before_the_start_stops_the_program() {
     let payload = json!({"argv": ["sleep", "600"]}).to_string();
     let ended = run(&a_run(), payload.as_bytes(), async || Ok(None), ready(())).await;
     let error = JobError::retryable("cancelled, and the program was stopped");
@@ -198,7 +229,7 @@ async fn cancellation_stops_the_program() {
 async fn a_dropped_run_leaves_nothing() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("dropped");
-    let script = "echo $$ >dropped.new; mv dropped.new dropped; sleep 600";
+    let script = "echo $$ >new; mv new dropped; sleep 600";
     let payload = json!({"script": script, "cwd": folder.path()});
     let started = async {
         while !file.exists() {
@@ -209,11 +240,7 @@ async fn a_dropped_run_leaves_nothing() {
         ended = outcome(payload) => panic!("{ended:?}"),
         () = started => {}
     }
-    let began = Instant::now();
-    while !has_ended(&file) {
-        assert!(began.elapsed() < Duration::from_secs(10));
-        tokio::task::yield_now().await;
-    }
+    assert_ends(&file).await;
 }
 
 #[tokio::test]
