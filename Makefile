@@ -13,12 +13,9 @@ check: ## Format, clippy and rustdoc, with warnings as errors
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 
+# Not nextest: it starts a process for each test, and each process would start a cluster of its own.
 test: redis binary ## Everything: unit, doc, integration and fault tests on private Redis servers
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	    set -ex; $(CARGO) test --workspace --doc; $(CARGO) nextest run --workspace; \
-	else \
-	    set -ex; $(CARGO) test --workspace; \
-	fi
+	$(CARGO) test --workspace
 
 demo: ## Three nodes, a workflow over these sources, and a node killed on the way
 	@deploy/demo/run.sh

@@ -15,16 +15,19 @@ fail() {
 }
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/paceline-demo.XXXXXX")
+redis_pid=
 pids=
 
-# Ends what this script started, and nothing else.
+# Ends what this script started, and nothing else: Redis last, as nodes take leave of it.
 cleanup() {
     trap - EXIT INT TERM
-    for pid in $pids; do
-        kill "$pid" 2>/dev/null || true
-    done
-    for pid in $pids; do
-        wait "$pid" 2>/dev/null || true
+    for group in "$pids" "$redis_pid"; do
+        for pid in $group; do
+            kill "$pid" 2>/dev/null || true
+        done
+        for pid in $group; do
+            wait "$pid" 2>/dev/null || true
+        done
     done
     rm -rf "$folder"
 }
@@ -56,8 +59,7 @@ say 'Starting one Redis and three nodes'
 "$redis" --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --save '' --appendonly no \
     --maxmemory-policy noeviction >"$folder/redis.log" 2>&1 &
 redis_pid=$!
-pids="$redis_pid"
-wait_for 'Ready to accept connections\|ready to accept connections' "$folder/redis.log" "$redis_pid" 20
+wait_for 'eady to accept connections' "$folder/redis.log" "$redis_pid" 20
 export PACELINE_REDIS="unix://$folder/redis.sock"
 echo "redis at $PACELINE_REDIS"
 for n in 1 2 3; do
@@ -69,40 +71,39 @@ done
 for n in 1 2 3; do
     eval "pid=\$node_$n"
     wait_for 'ready' "$folder/node-$n.out" "$pid" 30
-    echo "demo-$n: $(head -n 1 "$folder/node-$n.out")"
+    line=$(head -n 1 "$folder/node-$n.out")
+    echo "demo-$n: $line"
+    id=${line#node }
+    echo "s/${id%% *}/demo-$n/g" >>"$folder/names.sed"
 done
 
 say 'Census: counts and hashes every crate in parallel, joins the results, writes a report'
 "$paceline" run --watch=lines deploy/demo/census.yaml || fail 'the census did not complete'
 
-say 'Relay: the same work, slowly, and the node that starts the first task of it is killed'
+say 'Relay: the same work, slowly, and the node that starts its first task is killed meanwhile'
 "$paceline" run --watch=lines deploy/demo/relay.yaml >"$folder/relay.out" 2>"$folder/relay.log" &
 relay=$!
 pids="$relay $pids"
 wait_for ' on node_' "$folder/relay.log" "$relay" 30
-victim=$(sed -n 's/.* on \(node_[0-9A-Z]*\).*/\1/p' "$folder/relay.log" | head -n 1)
-name=
-for n in 1 2 3; do
-    if grep -q "$victim" "$folder/node-$n.out"; then
-        eval "pid=\$node_$n"
-        name="demo-$n"
-    fi
-done
-[ -n "$name" ] || fail "no node has the id $victim"
+name=$(sed -n 's/.* on \(node_[0-9A-Z]*\).*/\1/p' "$folder/relay.log" | head -n 1 |
+    sed -f "$folder/names.sed")
+eval "pid=\${node_${name#demo-}:-}"
+[ -n "$pid" ] || fail "the first task runs on $name, which is none of the three nodes"
 kill -KILL "$pid"
-echo "killed $name ($victim, process $pid) with SIGKILL, while it was running:"
-grep " on $victim" "$folder/relay.log" | sed 's/ on node_.*//; s/^/  /'
+echo "killed $name (process $pid) with SIGKILL, while it was running:"
+sed -f "$folder/names.sed" "$folder/relay.log" | sed -n "s/  running on $name\$//p" | sed 's/^/  /'
 completed=0
 wait "$relay" || completed=$?
 
 say 'What happened'
-cat "$folder/relay.log"
+sed -f "$folder/names.sed" "$folder/relay.log"
 [ "$completed" = 0 ] || fail "the relay ended with exit code $completed"
-recovered=$("$paceline" events --kind job.auto_recovered | wc -l | tr -d ' ')
+recovered=$("$paceline" events --kind job.auto_recovered 2>/dev/null | wc -l | tr -d ' ')
 [ "$recovered" -gt 0 ] || fail 'the killed node had no work to recover'
 
 say "Taken from $name and finished by the others: $recovered tasks"
-"$paceline" events --kind job.auto_recovered 2>/dev/null
+sed -f "$folder/names.sed" "$folder/relay.log" |
+    sed -n 's/^\([^ ]*\) *running, attempt 2 on \(.*\)/  \1 by \2/p'
 say 'The nodes that are left'
 "$paceline" node list
 say "Everything completed. The report: file://$PWD/target/demo/report.html"

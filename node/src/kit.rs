@@ -143,7 +143,7 @@ impl Kit {
 
     /// What the node tells about itself under `id`.
     pub(crate) fn info(&self, id: NodeId) -> NodeInfo {
-        let (total, free) = (self.slots.total(), self.slots.free());
+        let (total, running) = (self.slots.total(), self.slots.running());
         let tally = |count: &AtomicU64| count.load(Ordering::Relaxed);
         NodeInfo {
             node_id: id,
@@ -167,8 +167,8 @@ impl Kit {
             started_at: 0,
             last_heartbeat: 0,
             pool_stats: PoolStats {
-                running_workers: total - free.min(total),
-                idle_workers: free,
+                running_workers: running,
+                idle_workers: total - running.min(total),
                 max_concurrency: total,
                 total_submitted: tally(&self.tally.started),
                 total_completed: tally(&self.tally.completed),

@@ -205,6 +205,12 @@ impl Ledger for ShardLedger {
             commits: turn.commits.iter().map(commit).collect(),
             consumed: turn.consumed.iter().map(|entry| entry.0.as_str()).collect(),
             parked: turn.parked.iter().map(parked).collect(),
+            unmarked: turn
+                .parked
+                .iter()
+                .filter(|parked| parked.unmark)
+                .filter_map(|parked| parked.workflow)
+                .collect(),
             read_ahead: turn.read_ahead.as_ref().map(|ahead| {
                 (
                     ahead.after.as_ref().map(|entry| entry.0.as_str()),

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 pub(crate) struct Slots {
     total: u32,
     free: AtomicU32,
+    /// Slots that a run holds; neither free nor set aside for a claim.
+    running: AtomicU32,
     /// Per handler; none where only the total limits it.
     handlers: Box<[Option<AtomicU32>]>,
     starving: AtomicU32,
@@ -26,6 +28,7 @@ impl Slots {
         Slots {
             total,
             free: AtomicU32::new(total),
+            running: AtomicU32::new(0),
             handlers: limits
                 .into_iter()
                 .map(|limit| limit.map(AtomicU32::new))
@@ -41,6 +44,11 @@ impl Slots {
 
     pub(crate) fn free(&self) -> u32 {
         self.free.load(Ordering::SeqCst)
+    }
+
+    /// Jobs that run now.
+    pub(crate) fn running(&self) -> u32 {
+        self.running.load(Ordering::SeqCst)
     }
 
     /// Whether a job of this handler could be started now.
@@ -84,6 +92,7 @@ impl Slots {
 
     /// Returns the slot of one run.
     fn release(&self, handler: usize) {
+        self.running.fetch_sub(1, Ordering::SeqCst);
         if let Some(Some(free)) = self.handlers.get(handler) {
             free.fetch_add(1, Ordering::SeqCst);
         }
@@ -168,6 +177,7 @@ impl Reservation {
         }
         *of_handler -= 1;
         self.left -= 1;
+        self.slots.running.fetch_add(1, Ordering::SeqCst);
         Some(Slot {
             slots: Arc::clone(&self.slots),
             handler,

@@ -1,17 +1,9 @@
-//! What stands on the command line.
+//! What stands on the command line: the commands, each in a file of its own.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-use paceline_types::duration;
-
-use super::log::LogFormat;
-use super::output::Format;
+use super::options::Globals;
 use super::{bench, dev, dlq, events, job, node, run, workflow};
-
-/// Where Redis is when nothing is said.
-pub(crate) const DEFAULT_REDIS: &str = "redis://127.0.0.1/";
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -24,41 +16,6 @@ pub(crate) struct Cli {
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Globals {
-    /// Where Redis is: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://
-    #[arg(
-        long,
-        global = true,
-        env = "PACELINE_REDIS",
-        default_value = DEFAULT_REDIS,
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub(crate) redis: String,
-    /// Tenant of the Redis
-    #[arg(
-        long,
-        global = true,
-        env = "PACELINE_NAMESPACE",
-        default_value = "paceline"
-    )]
-    pub(crate) namespace: String,
-    /// Form of what is printed
-    #[arg(long, short, global = true, value_enum, default_value_t)]
-    pub(crate) output: Format,
-    /// Form of the log on standard error; RUST_LOG says how much of it
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
-    pub(crate) log_format: LogFormat,
 }
 
 /// The commands, each in a file of its own.
@@ -84,55 +41,4 @@ pub(crate) enum Command {
     /// Measure the speed of a Redis under Paceline
     #[command(subcommand)]
     Bench(bench::Bench),
-}
-
-/// How a node works; shared by the commands that start one.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct NodeOptions {
-    /// Address of /livez, /readyz and /metrics; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
-    pub(crate) http: std::net::SocketAddr,
-    /// Jobs that run at once; by default some for each CPU
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) concurrency: Option<u32>,
-    /// How long the node may be silent before its jobs go to others, such as 2s
-    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) lease: Option<Duration>,
-    /// Serve the task type `shell`: whoever submits jobs may then run programs here
-    #[arg(long)]
-    pub(crate) allow_shell: bool,
-    /// Name of the node, for readers; by default host and process id
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-}
-
-/// Which page of a list.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PageOptions {
-    /// Entries of a page
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = limit)]
-    pub(crate) limit: usize,
-    /// Where an earlier page said that the next one begins
-    #[arg(long)]
-    pub(crate) cursor: Option<String>,
-}
-
-fn limit(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(limit @ 1..=100) => Ok(limit),
-        _ => Err("write a number from 1 to 100".to_owned()),
-    }
-}
-
-/// For options that take a duration.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, duration::DurationError> {
-    duration::parse(text)
-}
-
-/// A workflow file.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct FileArgument {
-    /// JSON or YAML by its extension; - is standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use paceline_client::{
-    CancelWorkflowError, Client, ConnectError, ListError, RetryError, StoreError, SubmitError,
-    WaitError, WorkflowSubmitError,
+    CancelWorkflowError, Client, ConnectError, ListError, ResumeError, RetryError, StoreError,
+    SubmitError, WaitError, WorkflowSubmitError,
 };
 
-use super::args::Globals;
 use super::failure::{Failure, Kind};
+use super::options::Globals;
 
 /// How long a command tries again before it says that Redis is not there: a person waits.
 const RETRY_FOR: Duration = Duration::from_secs(5);
@@ -66,6 +66,17 @@ impl From<RetryError> for Failure {
         let kind = match error {
             RetryError::Unknown { .. } => Kind::NotFound,
             RetryError::Store(_) => Kind::Redis,
+            _ => Kind::Conflict,
+        };
+        Failure::new(kind, error)
+    }
+}
+
+impl From<ResumeError> for Failure {
+    fn from(error: ResumeError) -> Failure {
+        let kind = match error {
+            ResumeError::Unknown { .. } => Kind::NotFound,
+            ResumeError::Store(_) => Kind::Redis,
             _ => Kind::Conflict,
         };
         Failure::new(kind, error)

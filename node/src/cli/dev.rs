@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{Globals, NodeOptions};
 use super::failure::Failure;
+use super::options::{Globals, NodeOptions};
 use super::output::Output;
 use super::private_redis::PrivateRedis;
 use super::serve::{SHORT_DRAIN, Serving};

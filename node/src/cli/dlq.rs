@@ -4,10 +4,10 @@ use clap::{ArgGroup, Subcommand};
 use paceline_types::JobId;
 use serde::Serialize;
 
-use super::args::{Globals, PageOptions};
 use super::connect::connect;
 use super::failure::Failure;
 use super::job;
+use super::options::{Globals, PageOptions};
 use super::output::Output;
 
 /// The commands.

@@ -9,9 +9,9 @@ use paceline_types::event::EventCursor;
 use paceline_types::{Event, EventKind, JobId, ShardIndex, TaskType, WorkflowId};
 use serde::Serialize;
 
-use super::args::Globals;
 use super::connect::connect;
 use super::failure::{Failure, Kind};
+use super::options::Globals;
 use super::output::Output;
 use super::signal::StopSignals;
 use super::time::moment;

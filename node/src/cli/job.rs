@@ -7,9 +7,9 @@ use paceline_client::{Cancelled, Client, JobFilter, JobHandle, JobRequest, Untyp
 use paceline_types::{Job as Record, JobId, JobStatus, Priority, RetryPolicy, Tag, TaskType};
 use serde::Serialize;
 
-use super::args::{Globals, PageOptions, parse_duration};
 use super::connect::connect;
 use super::failure::{Failure, Kind};
+use super::options::{Globals, PageOptions, parse_duration};
 use super::output::Output;
 use super::{show, source};
 
@@ -48,6 +48,12 @@ pub(crate) enum Job {
     },
     /// Run dead or cancelled jobs again, with all their attempts
     Retry {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+    },
+    /// Let paused jobs go on
+    Resume {
         /// Their ids
         #[arg(required = true)]
         ids: Vec<JobId>,
@@ -159,6 +165,13 @@ pub(crate) async fn run(command: Job, globals: &Globals, output: Output) -> Resu
             cancel(&connect(globals).await?, &ids, &reason, output).await
         }
         Job::Retry { ids } => retry(&connect(globals).await?, &ids, output).await,
+        Job::Resume { ids } => {
+            let client = connect(globals).await?;
+            set_going(&ids, output, "goes on", async |id| {
+                client.resume(id).await.map_err(Failure::from)
+            })
+            .await
+        }
     }
 }
 
@@ -171,18 +184,32 @@ pub(crate) fn list_jobs(
     output.page(&Jobs { jobs, next }, &show::jobs(output, jobs), next)
 }
 
-/// Runs jobs again; the first that cannot be decides the exit code, and the others are retried.
+/// Runs dead and cancelled jobs again.
 pub(crate) async fn retry(client: &Client, ids: &[JobId], output: Output) -> Result<(), Failure> {
+    set_going(ids, output, "runs again", async |id| {
+        client.retry(id).await.map_err(Failure::from)
+    })
+    .await
+}
+
+/// Puts jobs back into their lanes; the first that cannot be decides the exit code, and the
+/// others go on.
+async fn set_going(
+    ids: &[JobId],
+    output: Output,
+    what: &str,
+    act: impl AsyncFn(JobId) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut first = None;
     for &id in ids {
-        match client.retry(id).await.map_err(Failure::from) {
+        match act(id).await {
             Ok(()) => {
-                let retried = PerJob {
+                let waiting = PerJob {
                     id,
                     status: Some(JobStatus::Pending.to_string()),
                     error: None,
                 };
-                output.either(&retried, || format!("{id} runs again"))?;
+                output.either(&waiting, || format!("{id} {what}"))?;
             }
             Err(failure) => tell(&mut first, id, failure, output)?,
         }

@@ -10,6 +10,7 @@ mod failure;
 mod job;
 mod log;
 mod node;
+mod options;
 mod output;
 mod private_redis;
 mod run;
@@ -139,6 +140,7 @@ mod tests {
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
             &format!("paceline job cancel {job} {job} --reason why"),
             &format!("paceline job retry {job}"),
+            &format!("paceline job resume {job}"),
             "paceline workflow submit f.json --input @in.json",
             &format!("paceline workflow get {workflow}"),
             "paceline workflow list --status failed",

@@ -5,9 +5,9 @@ use paceline_node::DEFAULT_DRAIN;
 use paceline_types::NodeInfo;
 use serde::Serialize;
 
-use super::args::{Globals, NodeOptions};
 use super::connect::connect;
 use super::failure::Failure;
+use super::options::{Globals, NodeOptions};
 use super::output::Output;
 use super::serve::Serving;
 use super::show;

@@ -6,8 +6,8 @@ use paceline_node::builtin::{self, BuiltinOptions};
 use paceline_node::{DEFAULT_LEADER_LEASE, Node, RunningNode, StartError, telemetry};
 use serde::Serialize;
 
-use super::args::{Globals, NodeOptions};
 use super::failure::{Failure, Kind};
+use super::options::{Globals, NodeOptions};
 use super::output::Output;
 
 /// How long jobs may go on when a node stops that takes its Redis with it.

@@ -7,9 +7,9 @@ use paceline_types::workflow::{DefinitionError, Workflow as Record};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use serde::Serialize;
 
-use super::args::{FileArgument, Globals, PageOptions};
 use super::connect::connect;
 use super::failure::{Failure, Kind};
+use super::options::{FileArgument, Globals, PageOptions};
 use super::output::Output;
 use super::{show, source};
 

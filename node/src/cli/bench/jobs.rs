@@ -12,8 +12,8 @@ use paceline_store::{RedisUrl, Store, StoreOptions};
 use paceline_types::{Bytes, JobSpec, JobStatus, TaskType};
 use serde::Serialize;
 
-use super::super::args::{DEFAULT_REDIS, Globals};
 use super::super::failure::{Failure, Kind};
+use super::super::options::{DEFAULT_REDIS, Globals};
 use super::super::output::Output;
 use super::super::private_redis::PrivateRedis;
 use paceline_node::{HandlerOptions, Node};

@@ -7,8 +7,8 @@ mod jobs;
 
 use clap::Subcommand;
 
-use super::args::Globals;
 use super::failure::Failure;
+use super::options::Globals;
 use super::output::Output;
 
 /// What can be measured.

@@ -10,9 +10,9 @@ use paceline_types::{WorkflowDefinition, WorkflowStatus};
 
 use self::board::Board;
 use self::view::View;
-use super::args::{FileArgument, Globals, NodeOptions};
 use super::connect::connect;
 use super::failure::{Failure, Kind};
+use super::options::{FileArgument, Globals, NodeOptions};
 use super::output::Output;
 use super::private_redis::PrivateRedis;
 use super::serve::{SHORT_DRAIN, Serving};
