@@ -1,10 +1,5 @@
 //! Joins every `lua/*.lua` with the helpers it includes, for `script!` to embed.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "Cargo reads the output of a build script"
-)]
-
 use std::path::Path;
 use std::{env, fs, io};
 

@@ -55,6 +55,9 @@ pub struct Page<T> {
 }
 
 /// The kept state of workflows, and their inbox.
+///
+/// A write of an older term than the newest is refused. A read may be refused as well, but need
+/// not: nothing follows from what was read but a write.
 pub trait Ledger: Send + Sync {
     /// The oldest entries that have not been consumed, at most `ahead.max`, in order. An entry
     /// is returned again by every call until a turn consumes it.

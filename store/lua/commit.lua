@@ -5,6 +5,7 @@
   args    1 term, 2 event cap, 3 retention of workflows in ms,
           4 number of entries, entries,
           number of parked items, items,
+          number of workflows to unmark (unfinished, overdue), workflows,
           read ahead after ('' from the oldest), read ahead count (0 none),
           number of commits, for each:
             workflow, expected revision, header ('' unchanged), more (0|1),
@@ -39,10 +40,15 @@ local function list()
   return items
 end
 
-local consumed, parked = list(), list()
+local consumed, parked, unmarked = list(), list(), list()
 local after, ahead = arg(), tonumber(arg())
 local outcomes, whole = {}, true
 local closed = {}
+
+local function unmark(id)
+  redis.call('SREM', prefix .. 'workflows:unfinished', id)
+  redis.call('ZREM', prefix .. 'workflows:deadlines', id)
+end
 
 -- Skips the lists of a commit that is refused.
 local function skip()
@@ -59,6 +65,8 @@ for i = 1, tonumber(arg()) do
   local revision = redis.call('HGET', record, 'r')
   if not revision then
     outcomes[i] = 'm'
+    unmark(id)
+    redis.call('ZREM', prefix .. 'workflows:active', id)
     skip()
   elseif revision ~= expected then
     outcomes[i], whole = 's', false
@@ -118,6 +126,7 @@ if whole then
     redis.call('LPUSH', prefix .. 'parked', item)
     redis.call('LTRIM', prefix .. 'parked', 0, 999)
   end
+  for _, id in ipairs(unmarked) do unmark(id) end
 end
 announce_lanes()
 write_endings()

@@ -15,13 +15,15 @@ local refusal = fenced()
 if refusal then return refusal end
 local removed, most = 0, tonumber(ARGV[3])
 
--- '<ended ms><letter><id>,<id>…'; w for a workflow.
+-- '<ended ms><letter><id>,<id>…'; w for a workflow. A record of many tasks goes step by step; the
+-- walk over it is kept in its field p, as a table whose first buckets are empty does not shrink.
 local function purge_workflow(id)
   local record = prefix .. 'wf:' .. id
   local expires = tonumber(redis.call('HGET', record, 'x') or '0')
   if expires == 0 or expires > now then return true end
   local ids, fields, more = {}, {}, false
-  local scan = redis.call('HSCAN', record, 0, 'COUNT', most)
+  local from = redis.call('HGET', record, 'p') or '0'
+  local scan = redis.call('HSCAN', record, from, 'COUNT', most)
   for i = 1, #scan[2], 2 do
     if string.sub(scan[2][i], 1, 1) == 't' then
       if #ids < most then
@@ -35,7 +37,19 @@ local function purge_workflow(id)
   forget_jobs(ids)
   removed = removed + #ids
   if #fields > 0 then redis.call('HDEL', record, unpack(fields)) end
-  if more or scan[1] ~= '0' then return false end
+  if more then return false end
+  if scan[1] == '0' and from ~= '0' then
+    -- A server that was restarted meanwhile has another order: then the walk begins again.
+    local own = 0
+    for _, value in ipairs(redis.call('HMGET', record, 'r', 's', 'c', 'd', 'e', 'x', 'p')) do
+      if value then own = own + 1 end
+    end
+    more = redis.call('HLEN', record) > own
+  end
+  if more or scan[1] ~= '0' then
+    redis.call('HSET', record, 'p', scan[1])
+    return false
+  end
   redis.call('UNLINK', record, prefix .. 'wd:' .. id)
   removed = removed + 1
   return true

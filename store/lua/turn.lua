@@ -204,20 +204,25 @@ if wanted > 0 then
       return best
     end
 
-    -- Lanes that this node serves now, oldest first, of each tier.
+    -- Lanes that this node serves now, oldest first, of each tier. Older ones that are for others
+    -- are looked past, up to a thousand of them.
     local candidates, total = {}, 0
     local served = {}
     for _, tier in ipairs(tiers) do
-      local lanes = {}
-      for _, name in ipairs(redis.call('ZRANGE', prefix .. 'ready:' .. tier, 0, 99)) do
-        local task_type, version = string.match(name, '^([^:]*):(.*)$')
-        local handler = handler_of(task_type)
-        if handler and (version == '' or handler.version == '' or version == handler.version) then
-          local lane = { lane = tier .. ':' .. name, name = name, handler = handler, task_type = task_type }
-          served[#served + 1] = lane
-          if handler.free > 0 then lanes[#lanes + 1] = lane end
+      local lanes, first, names = {}, 0, nil
+      repeat
+        names = redis.call('ZRANGE', prefix .. 'ready:' .. tier, first, first + 99)
+        first = first + 100
+        for _, name in ipairs(names) do
+          local task_type, version = string.match(name, '^([^:]*):(.*)$')
+          local handler = handler_of(task_type)
+          if handler and (version == '' or handler.version == '' or version == handler.version) then
+            local lane = { lane = tier .. ':' .. name, name = name, handler = handler, task_type = task_type }
+            served[#served + 1] = lane
+            if handler.free > 0 then lanes[#lanes + 1] = lane end
+          end
         end
-      end
+      until #lanes > 0 or #names < 100 or first == 1000
       candidates[tier] = lanes
       if #lanes > 0 then total = total + weights[tier] end
     end

@@ -259,11 +259,12 @@ pub(super) async fn a_commit_for_nothing_is_missing<B: Bed>(bed: &B) {
     assert!(stored[0].is_none(), "a commit makes no instance");
 }
 
-pub(super) async fn an_older_term_is_refused_by_every_call<B: Bed>(bed: &B) {
+pub(super) async fn an_older_term_writes_nothing<B: Bed>(bed: &B) {
     let (_old_tenure, old) = term(3);
     let (_new_tenure, new) = term(4);
     let workflow = bed.submit(&graph("a")).await;
     let before = revision(bed, &old, workflow).await;
+    let entries = read(bed, &old, FROM_START).await;
     // A write of the newer term is what fences the older one.
     bed.ledger()
         .commit(&new, Turn::default())
@@ -275,26 +276,17 @@ pub(super) async fn an_older_term_is_refused_by_every_call<B: Bed>(bed: &B) {
     };
     let turn = Turn {
         commits: vec![commit],
+        consumed: vec![entries[0].entry.clone()],
         ..Turn::default()
     };
     let ledger = bed.ledger();
-    let answers = [
-        ledger.commit(&old, turn).await.err(),
-        ledger.inbox(&old, FROM_START).await.err(),
-        ledger.load(&old, &[workflow]).await.err(),
-        ledger.overdue(&old, 1).await.err(),
-        ledger.unfinished(&old, 1).await.err(),
-        ledger.active(&old, None, 1).await.err(),
-        ledger
-            .job_phases(&old, &[JobId::of_task(workflow, 0, 0)])
-            .await
-            .err(),
-    ];
-    for (place, answer) in answers.into_iter().enumerate() {
+    for _ in 0..2 {
+        let answer = ledger.commit(&old, turn.clone()).await.err();
         let fenced = matches!(answer, Some(LedgerError::Fenced { newest: 4 }));
-        assert!(fenced, "call {place}: {answer:?}");
+        assert!(fenced, "{answer:?}");
     }
     assert_eq!(revision(bed, &new, workflow).await, before);
+    assert_eq!(read(bed, &new, FROM_START).await, entries);
     assert!(
         ledger
             .unfinished(&new, 1)

@@ -27,6 +27,8 @@ pub struct Batch<'a> {
     pub consumed: Vec<&'a str>,
     /// What could not be applied, for people to read.
     pub parked: Vec<String>,
+    /// Workflows that lose their marks as unfinished and overdue, with what is parked.
+    pub unmarked: Vec<WorkflowId>,
     /// Asks for inbox entries with the reply: after which, and at most how many.
     pub read_ahead: Option<(Option<&'a str>, usize)>,
 }
@@ -102,7 +104,8 @@ pub enum Committed {
     /// The workflow has another revision; nothing of this commit was written, and no entry was
     /// consumed.
     Stale,
-    /// There is no such workflow; nothing of this commit was written.
+    /// There is no such workflow; nothing of this commit was written, and marks (unfinished,
+    /// overdue) that were left of it are gone.
     Missing,
 }
 
@@ -135,6 +138,10 @@ impl Store {
         call.arg(batch.parked.len());
         for item in &batch.parked {
             call.arg(item);
+        }
+        call.arg(batch.unmarked.len());
+        for workflow in &batch.unmarked {
+            call.arg(workflow.bare(&mut [0; 26]) as &str);
         }
         let (after, count) = batch.read_ahead.unwrap_or((None, 0));
         call.arg(after.unwrap_or_default()).arg(count);

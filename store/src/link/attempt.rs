@@ -4,106 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::time::Instant;
 
 use super::dial::within;
-use super::key::{key_in, key_of};
+use super::failure::Failure;
 use super::member::Member;
 use super::place::redirection;
+use super::request::{Request, load_command, word};
 use super::retry::{Backoff, Fault, classify};
 use super::wire::{Packet, Wire};
 use super::{Link, Routes, StoreError};
-use crate::redis_url::Endpoint;
-use crate::script::{Invocation, Script};
-
-/// What is asked of Redis.
-#[derive(Clone, Copy)]
-pub(super) enum Request<'a> {
-    Script(&'a Invocation),
-    /// The call of a script and what follows it, already in one pipeline.
-    Sequence(&'a Invocation, &'a Pipeline),
-    Command(&'a Cmd),
-    Pipeline(&'a Pipeline),
-}
-
-impl<'a> Request<'a> {
-    fn key(self) -> &'a [u8] {
-        match self {
-            Self::Script(call) | Self::Sequence(call, _) => call.slot_key(),
-            Self::Command(command) => key_of(command),
-            Self::Pipeline(pipeline) => key_in(pipeline),
-        }
-    }
-
-    const fn packet(self) -> Packet<'a> {
-        match self {
-            Self::Script(call) => Packet::One(call.command()),
-            Self::Command(command) => Packet::One(command),
-            Self::Sequence(_, pipeline) | Self::Pipeline(pipeline) => Packet::Many(pipeline),
-        }
-    }
-
-    const fn script(self) -> Option<&'static Script> {
-        match self {
-            Self::Script(call) | Self::Sequence(call, _) => Some(call.script()),
-            Self::Command(_) | Self::Pipeline(_) => None,
-        }
-    }
-
-    /// What is said to have failed.
-    fn name(self) -> String {
-        match self {
-            Self::Script(call) | Self::Sequence(call, _) => {
-                format!("the script `{}`", call.script().name())
-            }
-            Self::Command(command) => word(command),
-            Self::Pipeline(pipeline) => pipeline
-                .cmd_iter()
-                .next()
-                .map_or_else(|| "a pipeline".to_owned(), word),
-        }
-    }
-}
-
-/// The command's name; its arguments may hold secrets.
-fn word(command: &Cmd) -> String {
-    match command.args_iter().next() {
-        Some(redis::Arg::Simple(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => "a command".to_owned(),
-    }
-}
-
-/// A failed attempt.
-struct Failure {
-    fault: Fault,
-    error: RedisError,
-    /// Whether it was sent and may have been carried out.
-    in_doubt: bool,
-    /// Which server it failed at, if it got that far.
-    server: Option<Endpoint>,
-}
-
-impl Failure {
-    fn before_sending(error: RedisError, server: Option<Endpoint>) -> Self {
-        Self {
-            fault: classify(&error),
-            error,
-            in_doubt: false,
-            server,
-        }
-    }
-
-    fn after_sending(error: RedisError, wire: &Wire) -> Self {
-        let fault = classify(&error);
-        Self {
-            fault,
-            error,
-            in_doubt: fault.leaves_doubt(),
-            server: Some(wire.endpoint().clone()),
-        }
-    }
-}
+use crate::script::Script;
 
 /// What the attempts of one call have come to so far.
 struct Patience {
@@ -306,82 +218,5 @@ impl Link {
             Packet::One(_) => replies.next().unwrap_or(Value::Nil),
             Packet::Many(_) => Value::Array(replies.collect()),
         })
-    }
-
-    fn refusal(
-        &self,
-        failure: Failure,
-        script: Option<&'static Script>,
-        what: String,
-    ) -> StoreError {
-        let server = self.server(failure.server);
-        let mut detail = words(&failure.error);
-        match failure.fault {
-            Fault::OutOfMemory => StoreError::OutOfMemory { server },
-            Fault::Denied => StoreError::Denied {
-                server,
-                what,
-                detail,
-            },
-            Fault::Mismatch => StoreError::Mismatch {
-                server,
-                remedy: detail,
-            },
-            _ => {
-                if let Some(line) = script.and_then(|script| script.line_in(&detail)) {
-                    detail = format!("{detail} in the line `{line}`");
-                }
-                StoreError::Server {
-                    server,
-                    what,
-                    code: failure.error.code().unwrap_or("ERR").to_owned(),
-                    detail,
-                }
-            }
-        }
-    }
-
-    pub(super) fn server(&self, endpoint: Option<Endpoint>) -> String {
-        endpoint.map_or_else(
-            || self.inner.address.clone(),
-            |endpoint| endpoint.to_string(),
-        )
-    }
-
-    /// What a failure of something other than a call means to the caller.
-    pub(super) fn failed(
-        &self,
-        error: RedisError,
-        server: Option<Endpoint>,
-        waited: Duration,
-        what: &str,
-    ) -> StoreError {
-        let failure = Failure::before_sending(error, server);
-        if !failure.fault.is_transient() {
-            return self.refusal(failure, None, what.to_owned());
-        }
-        StoreError::Unreachable {
-            server: self.server(failure.server),
-            waited,
-            maybe_stored: false,
-            source: failure.error,
-        }
-    }
-}
-
-/// `SCRIPT LOAD` of a script.
-pub(super) fn load_command(script: &Script) -> Cmd {
-    let mut command = redis::cmd("SCRIPT");
-    command.arg("LOAD").arg(script.source());
-    command
-}
-
-/// The error in the words of Redis: its code and its text.
-fn words(error: &RedisError) -> String {
-    match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
-        (None, Some(detail)) => detail.to_owned(),
-        (Some(code), None) => code.to_owned(),
-        (None, None) => error.to_string(),
     }
 }

@@ -80,7 +80,14 @@ impl Dialer {
             }
             Ok(connection)
         };
-        within(self.timeout, open).await
+        match within(self.timeout, open).await {
+            // Redis without TLS takes a handshake for the beginning of a command, and waits.
+            Err(error) if error.is_timeout() && self.is_encrypted() => Err(silent(
+                self.timeout,
+                ", which is what a server without TLS does",
+            )),
+            result => result,
+        }
     }
 
     /// A connection for messages only.
@@ -113,11 +120,13 @@ pub(super) async fn within<T>(
 ) -> RedisResult<T> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_) => Err(RedisError::from(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer for {limit:.1?}"),
-        ))),
+        Err(_) => Err(silent(limit, "")),
     }
+}
+
+fn silent(limit: Duration, remark: &str) -> RedisError {
+    let text = format!("no answer for {limit:.1?}{remark}");
+    RedisError::from(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 fn login(credentials: &Credentials) -> RedisConnectionInfo {
@@ -177,6 +186,16 @@ fn tls_address(files: &TlsFiles) -> Result<ConnectionAddr, ConnectError> {
     let read = |path: &std::path::Path| {
         std::fs::read(path).map_err(|error| refused(path, error.to_string()))
     };
+    // Without this a file of another kind would pass for an empty list of certificates.
+    let read_certificates = |path: &std::path::Path| {
+        let bytes = read(path)?;
+        let marker = b"-----BEGIN CERTIFICATE-----";
+        if bytes.windows(marker.len()).any(|window| window == marker) {
+            Ok(bytes)
+        } else {
+            Err(refused(path, "it holds no PEM certificate".to_owned()))
+        }
+    };
     // One file at a time, so that the fault can be laid at the right one.
     let built = |certificates: TlsCertificates, path: &std::path::Path| {
         Client::build_with_tls(plain.clone(), certificates)
@@ -188,7 +207,7 @@ fn tls_address(files: &TlsFiles) -> Result<ConnectionAddr, ConnectError> {
     };
     let mut addr = plain.clone();
     if let Some(ca) = &files.ca {
-        certificates.root_cert = Some(read(ca)?);
+        certificates.root_cert = Some(read_certificates(ca)?);
         addr = built(certificates.clone(), ca)?
             .get_connection_info()
             .addr()
@@ -196,7 +215,7 @@ fn tls_address(files: &TlsFiles) -> Result<ConnectionAddr, ConnectError> {
     }
     if let Some((cert, key)) = &files.client {
         certificates.client_tls = Some(ClientTlsConfig {
-            client_cert: read(cert)?,
+            client_cert: read_certificates(cert)?,
             client_key: read(key)?,
         });
         addr = built(certificates, cert)?

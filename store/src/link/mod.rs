@@ -12,10 +12,12 @@ mod blocking;
 mod cluster;
 mod dial;
 mod error;
+mod failure;
 mod gate;
 mod key;
 mod member;
 mod place;
+mod request;
 mod retry;
 mod sentinel;
 mod slot;
@@ -36,10 +38,10 @@ pub use subscription::{Signal, Subscription};
 
 use crate::redis_url::{RedisUrl, Topology};
 use crate::script::{Invocation, Script};
-use attempt::Request;
 use cluster::Cluster;
 use dial::Dialer;
 use member::{Member, Target};
+use request::Request;
 use sentinel::Sentinels;
 use stats::Counters;
 
@@ -230,7 +232,7 @@ impl Link {
     /// As [`call`](Self::call); [`StoreError::Server`] when a script does not compile.
     pub async fn load(&self, scripts: &[&'static Script]) -> Result<(), StoreError> {
         for script in scripts {
-            self.on_each_primary(&attempt::load_command(script)).await?;
+            self.on_each_primary(&request::load_command(script)).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(super) enum Fault {
     Moved,
     /// The slot is being moved; this one call goes to the server that receives it.
     Ask,
-    /// The server is a replica, or has just become one.
+    /// The server is a replica, has just become one, or has lost its replicas to another.
     NotPrimary,
     /// The server does not know the script.
     NoScript,
@@ -105,10 +105,11 @@ fn of_code(code: &str) -> Fault {
     match code {
         "OOM" => Fault::OutOfMemory,
         "NOAUTH" | "WRONGPASS" => Fault::Denied,
-        "UNBLOCKED" => Fault::NotPrimary,
-        // A script of someone else runs too long, a replica is missing, the disk is full:
-        // each of them passes or is mended while the server stays where it is.
-        "BUSY" | "NOREPLICAS" | "MISCONF" => Fault::Busy,
+        // A primary without its replicas may be the old one of a failover, which finds out late.
+        "UNBLOCKED" | "NOREPLICAS" => Fault::NotPrimary,
+        // A script of someone else runs too long, or the disk is full: it passes or is mended
+        // while the server stays where it is.
+        "BUSY" | "MISCONF" => Fault::Busy,
         _ => Fault::Permanent,
     }
 }
@@ -161,7 +162,7 @@ mod tests {
             ("TRYAGAIN Multiple keys request", Fault::Busy),
             ("LOADING Redis is loading the dataset", Fault::Busy),
             ("BUSY Redis is busy running a script.", Fault::Busy),
-            ("NOREPLICAS Not enough good replicas", Fault::Busy),
+            ("NOREPLICAS Not enough good replicas", Fault::NotPrimary),
             ("MISCONF Errors writing to the AOF file", Fault::Busy),
             ("ERR max number of clients reached", Fault::Busy),
             ("READONLY You can't write against a", Fault::NotPrimary),

@@ -58,7 +58,8 @@ impl Server {
         let folder = folder();
         let port_text = port.to_string();
         let mut all = vec!["--port", &port_text, "--bind", "127.0.0.1", "--save", ""];
-        all.extend(["--appendonly", "no"]);
+        // Replicas are in step at once.
+        all.extend(["--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
         all.extend(arguments);
         Self::run(all.into_iter().map(str::to_owned).collect(), port, folder)
     }

@@ -26,8 +26,7 @@ fn certificates(folder: &Path) {
         &format!(
             "req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem \
              -addext basicConstraints=critical,CA:TRUE"
-        )
-        .replace("  ", " "),
+        ),
     );
     openssl(
         folder,
@@ -64,10 +63,27 @@ async fn an_encrypted_connection_checks_both_sides() {
     let link = connect(&url).await;
     link.call(&count("a")).await.expect("runs");
 
-    let error = try_connect(&format!("rediss://127.0.0.1:{port}")).await;
-    let error = error.expect_err("an unknown authority");
-    assert!(matches!(error, StoreError::Mismatch { .. }), "{error}");
-    assert!(error.to_string().contains("certificate"), "{error}");
+    for (url, advice) in [
+        (
+            format!("rediss://127.0.0.1:{port}?cert={cert}&key={key}"),
+            "with ca=",
+        ),
+        (
+            format!("rediss://127.0.0.1:{port}?ca={ca}"),
+            "add cert= and key=",
+        ),
+        (
+            format!("rediss://localhost:{port}?ca={ca}"),
+            "use a host name",
+        ),
+    ] {
+        let error = try_connect(&url).await.expect_err(&url);
+        assert!(
+            matches!(error, StoreError::Mismatch { .. }),
+            "{url}: {error}"
+        );
+        assert!(error.to_string().contains(advice), "{url}: {error}");
+    }
 
     for (parameters, named) in [
         (format!("ca={}", file("none.pem")), "none.pem"),

@@ -122,18 +122,17 @@ impl Store {
             reads += 1;
             let want = limit - items.len();
             let slice = self.slice(source, filter, &cursor, want).await?;
-            let ids: Vec<JobId> = slice
-                .ids
-                .iter()
-                .filter_map(|bare| JobId::from_bare(bare).ok())
-                .collect();
+            let read = slice.ids.iter().enumerate().filter_map(|(index, bare)| {
+                let ended_at = slice.ended_at.get(index).copied();
+                Some((JobId::from_bare(bare).ok()?, ended_at))
+            });
+            let (ids, ended_at): (Vec<JobId>, Vec<_>) = read.unzip();
             let found = self.jobs(&ids).await?;
-            items.extend(
-                found
-                    .into_iter()
-                    .flatten()
-                    .filter(|job| matches(filter, source, job)),
-            );
+            items.extend(found.into_iter().zip(ended_at).filter_map(|(job, ended_at)| {
+                // A job that was retried and ended again is found where it ended last.
+                let newest = |job: &Job| ended_at.is_none_or(|at| job.completed_at == Some(at));
+                job.filter(|job| matches(filter, source, job) && newest(job))
+            }));
             match slice.next {
                 Some(position) => cursor.position = position,
                 None => {

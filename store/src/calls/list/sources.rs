@@ -1,20 +1,27 @@
 //! The structures that lists are read from. Each gives ids and where to go on.
 
-use paceline_types::{JobId, ShardIndex, Tag, TaskType};
+use paceline_types::{JobId, ShardIndex, Tag, TaskType, UnixMillis};
 use redis::Value;
 
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
 /// Ids found, and the position to go on from; none at the end of the source.
+#[derive(Default)]
 pub(super) struct Slice {
     pub(super) ids: Vec<String>,
+    /// When each of them ended; only of what ended.
+    pub(super) ended_at: Vec<UnixMillis>,
     pub(super) next: Option<String>,
 }
 
 impl Slice {
-    fn end(ids: Vec<String>) -> Slice {
-        Slice { ids, next: None }
+    fn new(ids: Vec<String>, next: Option<String>) -> Slice {
+        Slice {
+            ids,
+            next,
+            ..Slice::default()
+        }
     }
 }
 
@@ -50,7 +57,7 @@ impl Store {
         ids.retain(|id| id.as_str() > position && is_job(id));
         let next = (ids.len() > limit).then(|| ids[limit - 1].clone());
         ids.truncate(limit);
-        Ok(Slice { ids, next })
+        Ok(Slice::new(ids, next))
     }
 
     /// Waiting jobs, lane by lane, oldest first. Position: `<lane>|<entry>`.
@@ -96,14 +103,11 @@ impl Store {
                 let _mark = fields.text()?;
                 ids.push(fields.text()?);
                 if ids.len() == limit {
-                    return Ok(Slice {
-                        ids,
-                        next: Some(format!("{lane}|{entry_id}")),
-                    });
+                    return Ok(Slice::new(ids, Some(format!("{lane}|{entry_id}"))));
                 }
             }
         }
-        Ok(Slice::end(ids))
+        Ok(Slice::new(ids, None))
     }
 
     /// Members of a sorted set by rank. Position: the rank.
@@ -119,7 +123,7 @@ impl Store {
         command.arg(key).arg(from).arg(from + limit - 1);
         let ids = self.strings("ZRANGE", &command).await?;
         let next = (ids.len() == limit).then(|| (from + limit).to_string());
-        Ok(Slice { ids, next })
+        Ok(Slice::new(ids, next))
     }
 
     pub(super) async fn delayed(
@@ -209,7 +213,7 @@ impl Store {
             .arg(PACKETS);
         let mut reply = Reply::list("ZREVRANGEBYSCORE", self.link.command(&command).await?)?;
         let complete = reply.len() < 2 * PACKETS;
-        let mut ids = Vec::new();
+        let (mut ids, mut ended_at) = (Vec::new(), Vec::new());
         let mut last = None;
         while reply.len() > 0 {
             let packet = reply.text()?;
@@ -222,6 +226,7 @@ impl Store {
                 _ => 0,
             };
             let letter = packet.chars().nth(13).unwrap_or('?');
+            let moment = packet.get(..13).and_then(|at| at.parse().ok()).unwrap_or(0);
             if letters.is_empty() && letter != 'w' || letters.contains(&letter) {
                 for (index, id) in packet
                     .get(14..)
@@ -231,11 +236,13 @@ impl Store {
                     .skip(skip)
                 {
                     ids.push(id.to_owned());
+                    ended_at.push(moment);
                     if ids.len() == limit {
-                        let next = format!("{score}|{head}|{}", index + 1);
+                        let next = Some(format!("{score}|{head}|{}", index + 1));
                         return Ok(Slice {
                             ids,
-                            next: Some(next),
+                            ended_at,
+                            next,
                         });
                     }
                 }
@@ -244,6 +251,7 @@ impl Store {
         }
         Ok(Slice {
             ids,
+            ended_at,
             next: last.filter(|_| !complete),
         })
     }
