@@ -1,41 +1,38 @@
 //! Encrypted connections, with certificates made for the occasion.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use paceline_store::StoreError;
 use paceline_store::link::ConnectError;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::count;
 use super::support::{Server, connect, free_port, options, try_connect};
 
-fn openssl(folder: &Path, words: &str) {
-    let status = Command::new("openssl")
-        .args(words.split(' '))
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.expect("openssl is installed").success(), "{words}");
-}
-
 /// An authority, and a certificate that it gave to 127.0.0.1, for server and client alike.
 fn certificates(folder: &Path) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(
-        folder,
-        &format!(
-            "req -x509 {key} -subj /CN=authority -days 2 -keyout ca.key -out ca.pem \
-             -addext basicConstraints=critical,CA:TRUE"
-        ),
-    );
-    openssl(
-        folder,
-        &format!(
-            "req -x509 {key} -subj /CN=server -days 2 -keyout leaf.key -out leaf.pem -CA ca.pem \
-             -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 \
-             -addext basicConstraints=critical,CA:FALSE"
-        ),
-    );
+    let authority_key = KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::new(Vec::<String>::new()).expect("parameters");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // With the name of the leaf, OpenSSL would take the leaf for one that signed itself.
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "authority");
+    let authority_pem = authority
+        .self_signed(&authority_key)
+        .expect("signed")
+        .pem();
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
+    let issuer = Issuer::new(authority, authority_key);
+    let leaf_pem = leaf.signed_by(&key, &issuer).expect("signed").pem();
+    for (name, text) in [
+        ("ca.pem", authority_pem),
+        ("leaf.pem", leaf_pem),
+        ("leaf.key", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
 }
 
 #[tokio::test]
