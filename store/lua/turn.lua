@@ -133,25 +133,20 @@ announce_lanes()
 local wanted = tonumber(ARGV[at + 1])
 local claims, claim_answer, left = {}, 'none', 0
 
--- Replies with the claims of `ids`; `marks[id]` is 's' for those with a state record.
-local function hand_out(ids, tokens, records, states)
-  for i, id in ipairs(ids) do
-    local upstream = {}
-    local record = records[i]
-    local _, ident, policy = string.match(record, '^(%S+) (%S+) (%S+)\n')
-    local sources = in_workflow(ident) and policy_field(policy, 'U')
-    if sources then
-      local names = {}
-      for source in string.gmatch(sources, '[^.]+') do
-        names[#names + 1] = prefix .. 's:' .. source
-      end
-      for first = 1, #names, 1000 do
-        local values = redis.call('MGET', unpack(names, first, math.min(first + 999, #names)))
-        for _, value in ipairs(values) do upstream[#upstream + 1] = value or '' end
-      end
-    end
-    claims[i] = { id, tokens[i], record, states[i] or '', upstream }
+-- The states of the upstream jobs that a record asks for.
+local function upstream_of(record)
+  local ident, policy = string.match(record, '^%S+ (%S+) (%S+)')
+  local sources = in_workflow(ident) and policy_field(policy, 'U')
+  if not sources then return {} end
+  local names, values = {}, {}
+  for source in string.gmatch(sources, '[^.]+') do
+    names[#names + 1] = prefix .. 's:' .. source
   end
+  for first = 1, #names, 1000 do
+    local found = redis.call('MGET', unpack(names, first, math.min(first + 999, #names)))
+    for _, value in ipairs(found) do values[#values + 1] = value or '' end
+  end
+  return values
 end
 
 if wanted > 0 then
@@ -162,17 +157,15 @@ if wanted > 0 then
     claim_answer = 'unregistered'
   elseif last and string.match(last, '^%d+') == number then
     -- The reply of this very turn was lost: what it claimed is handed out again.
-    local ids, tokens, names, states = {}, {}, {}, {}
     for id in string.gmatch(string.match(last, ' (.*)$'), '[^,]+') do
       local token = redis.call('HGET', runs_key, id)
-      if token and string.sub(token, 2, 27) == node then
-        ids[#ids + 1], tokens[#tokens + 1] = id, token
-        names[#names + 1] = prefix .. 'j:' .. id
-        states[#states + 1] = redis.call('GET', prefix .. 's:' .. id)
+      local record = redis.call('GET', prefix .. 'j:' .. id)
+      if token and record and string.sub(token, 2, 27) == node then
+        claims[#claims + 1] =
+          { id, token, record, redis.call('GET', prefix .. 's:' .. id) or '', upstream_of(record) }
       end
     end
     claim_answer, left = 'ok', 1
-    if #ids > 0 then hand_out(ids, tokens, redis.call('MGET', unpack(names)), states) end
   else
     claim_answer = 'ok'
     local tiers = { 'h', 'n', 'l' }
@@ -294,7 +287,7 @@ if wanted > 0 then
         local values = redis.call('MGET', unpack(state_names))
         for i, index in ipairs(marked) do states[index] = values[i] end
       end
-      local kept, kept_records, kept_states, tokens, owners = {}, {}, {}, {}, {}
+      local kept, owners = {}, {}
       for i, id in ipairs(ids) do
         local record = records[i]
         -- A record that somebody deleted by hand leaves nothing to run.
@@ -309,15 +302,16 @@ if wanted > 0 then
           local detail = attempt .. US .. run .. US .. ident
           local token = '.' .. node .. ' ' .. now .. ' ' .. detail
           local n = #kept + 1
-          kept[n], tokens[n], kept_records[n], kept_states[n] = id, token, record, text
+          kept[n] = id
           owners[2 * n - 1], owners[2 * n] = id, token
+          claims[n] = { id, token, record, text or '',
+            in_workflow(ident) and upstream_of(record) or {} }
           emit('job.started', id .. US .. detail)
         end
       end
       if #kept > 0 then
         redis.call('HSET', runs_key, unpack(owners))
         redis.call('HSET', turns, slot, number .. ' ' .. table.concat(kept, ','))
-        hand_out(kept, tokens, kept_records, kept_states)
       end
     end
     -- Work that is left may be for others: the bell that brought this node here is passed on.

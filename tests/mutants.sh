@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Takes the guards out, one at a time, in a copy of the sources, and sees the tests fail.
+# A guard whose absence no test notices is not guarded. Takes a few minutes; not part of `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+copy=$(mktemp -d "${TMPDIR:-/tmp}/paceline-mutants.XXXXXX")
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+cd "$copy"
+# Of its own, so that the sources' target folder is not disturbed; kept between runs.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${TMPDIR:-/tmp}/paceline-mutants-target}
+
+suites=(--test fences --test lost_replies --test ledger)
+survivors=0
+
+# name, file, the guard, what stands in its place
+mutant() {
+    cp "$2" "$copy/original"
+    MUTANT_FROM=$3 MUTANT_TO=$4 perl -0pi -e 's/\Q$ENV{MUTANT_FROM}\E/$ENV{MUTANT_TO}/ or die "the guard is not there\n"' "$2"
+    if cargo test --quiet -p paceline-tests "${suites[@]}" >"$copy/log" 2>&1; then
+        echo "SURVIVED  $1"
+        survivors=$((survivors + 1))
+    else
+        echo "killed    $1, by $(grep -cE '^test .* FAILED|^    [a-z_:]+$' "$copy/log" || true) lines of failures"
+    fi
+    cp "$copy/original" "$2"
+}
+
+cargo test --quiet -p paceline-tests "${suites[@]}" >"$copy/log" 2>&1 || {
+    cat "$copy/log"
+    echo "the tests fail without any mutant" >&2
+    exit 1
+}
+mutant 'the owner of a run is not checked' store/lua/turn.lua \
+    'if owner ~= token and not cancelled then' 'if not owner then'
+mutant 'terms are not checked' store/lua/lib/term.lua \
+    'if newest ~= ARGV[1] then' 'if false then'
+mutant 'a repeated turn claims anew' store/lua/turn.lua \
+    "elseif last and string.match(last, '^%d+') == number then" 'elseif false then'
+mutant 'a cancelled run may complete' store/lua/turn.lua \
+    $'      if cancelled then\n        code, value' $'      if false then\n        code, value'
+mutant 'a repeated submit makes a second job' store/lua/submit.lua \
+    "local known = redis.call('EXISTS', unpack(KEYS, 2, 1 + count)) > 0" 'local known = false'
+mutant 'revisions are not checked' store/lua/commit.lua \
+    'elseif revision ~= expected then' 'elseif false then'
+mutant 'recovery leaves the fence where it was' store/lua/recover.lua \
+    'tonumber(run) + 1' 'tonumber(run)'
+mutant 'the lock is taken whoever holds it' store/lua/take.lua \
+    'if not free and not as_seen then' 'if false then'
+[ "$survivors" = 0 ]
