@@ -77,12 +77,22 @@ fn check(
     match name.chars().find(|&character| !accepts(character)) {
         Some(character) => Err(NameError::Character {
             what,
-            name: name.to_owned(),
+            name: printable(name),
             character,
             allowed,
         }),
         None => Ok(()),
     }
+}
+
+/// The name as a message may show it: a newline would break the sentence, a code of the terminal
+/// would reach it.
+fn printable(name: &str) -> String {
+    let shown = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    name.chars().map(shown).collect()
 }
 
 macro_rules! name_type {
@@ -236,6 +246,13 @@ mod tests {
             error,
             "the task name `a:b` contains ':'; \
              use letters, digits and any of . _ - / @ + # $ % & = ~ ! *"
+        );
+        let error = UniqueKey::new("a\n\u{1b}[2J")
+            .expect_err("control")
+            .to_string();
+        assert_eq!(
+            error,
+            r"the unique key `a\n\u{1b}[2J` contains '\n'; use printable characters"
         );
     }
 }

@@ -10,9 +10,19 @@
 --         tail: result of C, else why. rest: fields of newer versions, kept as they are.
 local TERMINAL = { C = true, K = true, D = true, X = true }
 
+-- Entry, ident and policy of a job. Most fit into the first 4 KiB; what may be longer and is
+-- wanted are tags, as the upstream jobs behind them are read by nobody here.
 local function job_header(id)
-  local text = redis.call('GETRANGE', prefix .. 'j:' .. id, 0, 4095)
-  return string.match(text, '^(%S+) (%S+) (%S+)')
+  local size = 4096
+  repeat
+    local text = redis.call('GETRANGE', prefix .. 'j:' .. id, 0, size - 1)
+    local entry, ident, policy = string.match(text, '^(%S+) (%S+) (%S+)')
+    if #text < size or string.find(text, '\n', 1, true)
+      or (policy and string.find('\31' .. policy, '\31U', 1, true)) then
+      return entry, ident, policy
+    end
+    size = size * 8
+  until false
 end
 
 local function lane_of(ident)

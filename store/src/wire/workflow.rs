@@ -3,7 +3,8 @@
 //!
 //! `wd`: `<length of the definition>\n<definition><input>`, the input empty when there is none.
 //! `wf`: `r` revision, `s` `<letter> <header as JSON>`, `c` created, `d` deadline, `e` ended,
-//! `x` time of removal, and `t<index>`: `<letter> <iteration> <job>\n<error>`.
+//! `x` time of removal, `p` how far its removal came, and `t<index>`:
+//! `<letter> <iteration> <job>\n<error>`.
 
 use bytes::Bytes;
 use paceline_types::workflow::{Header, Stage, TaskRecord};

@@ -128,11 +128,17 @@ impl Store {
             });
             let (ids, ended_at): (Vec<JobId>, Vec<_>) = read.unzip();
             let found = self.jobs(&ids).await?;
-            items.extend(found.into_iter().zip(ended_at).filter_map(|(job, ended_at)| {
-                // A job that was retried and ended again is found where it ended last.
-                let newest = |job: &Job| ended_at.is_none_or(|at| job.completed_at == Some(at));
-                job.filter(|job| matches(filter, source, job) && newest(job))
-            }));
+            items.extend(
+                found
+                    .into_iter()
+                    .zip(ended_at)
+                    .filter_map(|(job, ended_at)| {
+                        // A job that was retried and ended again is found where it ended last.
+                        let newest =
+                            |job: &Job| ended_at.is_none_or(|at| job.completed_at == Some(at));
+                        job.filter(|job| matches(filter, source, job) && newest(job))
+                    }),
+            );
             match slice.next {
                 Some(position) => cursor.position = position,
                 None => {

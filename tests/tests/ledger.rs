@@ -1,0 +1,274 @@
+//! The leader's ports on Redis: they do what the orchestrator's own ledger in memory does.
+#![cfg(test)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use paceline_node::ledger::ShardLedger;
+use paceline_orchestrator::conformance::{Bed, exercise};
+use paceline_orchestrator::ports::{
+    Cursor, Delayed, Delivery, JobPhase, Lanes, Ledger, LedgerError, Nodes, Overview, Page,
+    ReadAhead, Retention, StoredInstance, TaskOutcome, Turn, TurnReply,
+};
+use paceline_orchestrator::term::{Tenure, Term};
+use paceline_store::Store;
+use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
+use paceline_tests::{Backend, Env, log};
+use paceline_types::node::{NodeInfo, PoolStats};
+use paceline_types::{
+    Bytes, JobId, NodeId, Settlement, ShardIndex, TierWeights, WorkflowDefinition, WorkflowId,
+    WorkflowStatus,
+};
+use tokio::time::Instant;
+
+/// Nothing in a case takes so long.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A fresh id.
+fn node_id() -> NodeId {
+    NodeId::from_parts(1, ShardIndex(0), rand::random())
+}
+
+/// A ledger of a shard, together with the election that hands out the terms: the cases begin
+/// them without one.
+#[derive(Debug)]
+struct Elected {
+    ledger: ShardLedger,
+    store: Store,
+    shard: ShardIndex,
+    newest: AtomicU64,
+}
+
+impl Elected {
+    /// Lets a new node win the term, unless it or a later one has been won.
+    async fn win(&self, term: &Term) {
+        let number = term.number();
+        if self.newest.fetch_max(number, Ordering::SeqCst) < number {
+            let seen = self.store.look(self.shard).await.unwrap();
+            let won = self
+                .store
+                .take(self.shard, node_id(), seen.as_ref(), number - 1)
+                .await;
+            assert_eq!(won.unwrap(), number);
+        }
+    }
+}
+
+impl Ledger for Elected {
+    async fn inbox(&self, term: &Term, ahead: ReadAhead) -> Result<Vec<Delivery>, LedgerError> {
+        self.win(term).await;
+        self.ledger.inbox(term, ahead).await
+    }
+
+    async fn load(
+        &self,
+        term: &Term,
+        workflows: &[WorkflowId],
+    ) -> Result<Vec<Option<StoredInstance>>, LedgerError> {
+        self.win(term).await;
+        self.ledger.load(term, workflows).await
+    }
+
+    async fn commit(&self, term: &Term, turn: Turn) -> Result<TurnReply, LedgerError> {
+        self.win(term).await;
+        self.ledger.commit(term, turn).await
+    }
+
+    async fn overdue(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.overdue(term, max).await
+    }
+
+    async fn unfinished(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.unfinished(term, max).await
+    }
+
+    async fn active(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<Page<WorkflowId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.active(term, from, max).await
+    }
+
+    async fn job_phases(&self, term: &Term, jobs: &[JobId]) -> Result<Vec<JobPhase>, LedgerError> {
+        self.win(term).await;
+        self.ledger.job_phases(term, jobs).await
+    }
+}
+
+/// A shard on Redis, with a worker in it.
+struct RedisBed {
+    store: Store,
+    shard: ShardIndex,
+    ledger: Arc<Elected>,
+    worker: NodeId,
+    turns: AtomicU64,
+}
+
+impl RedisBed {
+    async fn on(backend: Backend) -> RedisBed {
+        let env = Env::on(backend).await;
+        let store = env.store().await;
+        let shard = ShardIndex(rand::random_range(0..store.shards()));
+        let worker = NodeInfo {
+            node_id: node_id(),
+            name: "worker".to_owned(),
+            address: None,
+            build: String::new(),
+            task_types: vec!["test".to_owned()],
+            handler_versions: Default::default(),
+            started_at: 0,
+            last_heartbeat: 0,
+            pool_stats: PoolStats::default(),
+            leads: Default::default(),
+        };
+        store.join(shard, &worker, LONG).await.unwrap();
+        RedisBed {
+            ledger: Arc::new(Elected {
+                ledger: ShardLedger::new(store.clone(), shard),
+                store: store.clone(),
+                shard,
+                newest: AtomicU64::new(0),
+            }),
+            store,
+            shard,
+            worker: worker.node_id,
+            turns: AtomicU64::new(1),
+        }
+    }
+
+    async fn turn(&self, settle: &[Settle], claim: Option<Claim<'_>>) -> Vec<Claimed> {
+        let turn = NodeTurn {
+            node: self.worker,
+            slot: 0,
+            number: self.turns.fetch_add(1, Ordering::SeqCst),
+            settle,
+            claim,
+        };
+        self.store.turn(self.shard, &turn).await.unwrap().claimed
+    }
+}
+
+impl Bed for RedisBed {
+    type Ledger = Elected;
+
+    fn ledger(&self) -> Arc<Elected> {
+        self.ledger.clone()
+    }
+
+    async fn submit(&self, definition: &WorkflowDefinition) -> WorkflowId {
+        let id = WorkflowId::from_parts(2, self.shard, rand::random());
+        let definition = serde_json::to_vec(definition).unwrap();
+        assert!(
+            self.store
+                .submit_workflow(id, &definition, None)
+                .await
+                .unwrap()
+        );
+        id
+    }
+
+    async fn cancel(&self, workflow: WorkflowId, reason: &str) {
+        self.store.cancel_workflow(workflow, reason).await.unwrap();
+    }
+
+    /// Claims everything that waits, settles the one and hands the others back.
+    async fn end(&self, job: JobId, outcome: TaskOutcome) {
+        let serves = [Serves {
+            pattern: "test".to_owned(),
+            version: None,
+            free: 100,
+        }];
+        let claim = Claim {
+            max: 100,
+            weights: TierWeights::default(),
+            ticket: 0,
+            serves: &serves,
+        };
+        let claimed = self.turn(&[], Some(claim)).await;
+        let settlement = match outcome {
+            TaskOutcome::Completed { skipped: false } => {
+                let result = Bytes::from_static(b"null");
+                Settlement::Completed { result }
+            }
+            TaskOutcome::Completed { skipped: true } => {
+                let reason = "nothing to do".to_owned();
+                Settlement::Skipped { reason }
+            }
+            TaskOutcome::Dead { error } => Settlement::Dead { error },
+            TaskOutcome::Cancelled => panic!("workers do not cancel"),
+        };
+        let settles: Vec<Settle> = claimed
+            .iter()
+            .map(|run| {
+                let ends = run.job == job;
+                let settlement = if ends {
+                    settlement.clone()
+                } else {
+                    Settlement::Released
+                };
+                Settle::of(run, settlement, LONG)
+            })
+            .collect();
+        self.turn(&settles, None).await;
+    }
+
+    async fn status(&self, workflow: WorkflowId) -> Option<WorkflowStatus> {
+        let workflow = self.store.workflow(workflow).await.unwrap();
+        workflow.map(|workflow| workflow.status)
+    }
+
+    async fn log(&self, workflow: WorkflowId) -> Vec<String> {
+        let events = log(&self.store).await.into_iter();
+        events
+            .filter(|event| event.workflow_id == Some(workflow))
+            .filter(|event| event.kind.as_str().starts_with("workflow."))
+            .map(|event| match event.workflow_task {
+                Some(task) => format!("{} {task}", event.kind),
+                None => event.kind.to_string(),
+            })
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_of_one_server_does_what_the_ports_promise() {
+    exercise(|| RedisBed::on(Backend::Standalone)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_of_a_cluster_does_what_the_ports_promise() {
+    exercise(|| RedisBed::on(Backend::Cluster)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
+    let bed = RedisBed::on(Backend::Standalone).await;
+    let until = Instant::now() + LONG;
+    let ((_before, old), (_now, new)) = (Tenure::begin(6, until), Tenure::begin(7, until));
+    let ledger = &bed.ledger.ledger;
+    bed.ledger.win(&old).await;
+    ledger.survey(&old).await.unwrap();
+    bed.ledger.win(&new).await;
+    let events = log(&bed.store).await.len();
+    let answers = [
+        ledger.commit(&old, Turn::default()).await.err(),
+        ledger.promote(&old, 10).await.err(),
+        ledger.expire_nodes(&old).await.err(),
+        ledger.recover(&old, None, 10).await.err(),
+        ledger.purge(&old, 10).await.err(),
+        ledger.check_lanes(&old, None, 10).await.err(),
+        ledger.survey(&old).await.err(),
+    ];
+    for (place, answer) in answers.into_iter().enumerate() {
+        let fenced = matches!(answer, Some(LedgerError::Fenced { newest: 7 }));
+        assert!(fenced, "call {place}: {answer:?}");
+    }
+    assert_eq!(log(&bed.store).await.len(), events);
+    ledger.survey(&new).await.unwrap();
+}
