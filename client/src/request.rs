@@ -17,6 +17,9 @@ use serde::Serialize;
 /// in the record that every claim reads.
 pub const MAX_HEADERS: usize = 16 * 1024;
 
+/// Most tags of a job: the script that accepts it writes an index entry for each.
+pub const MAX_TAGS: usize = 64;
+
 /// A job to submit, not tied to a client: what [`submit_many`](crate::Client::submit_many)
 /// takes.
 ///
@@ -66,6 +69,12 @@ pub enum InvalidJob {
     Headers {
         /// Bytes of all names and values.
         size: usize,
+    },
+    /// Too many tags.
+    #[error("the job has {count} tags, at most {MAX_TAGS} are allowed; leave some out")]
+    Tags {
+        /// How many.
+        count: usize,
     },
 }
 
@@ -143,6 +152,10 @@ impl JobRequest {
             .sum();
         if size > MAX_HEADERS {
             return Err(InvalidJob::Headers { size });
+        }
+        let count = spec.tags.len();
+        if count > MAX_TAGS {
+            return Err(InvalidJob::Tags { count });
         }
         Ok(spec)
     }
@@ -236,6 +249,10 @@ mod tests {
                 "the lifetime of the idempotency key must",
             ),
             (request().tags(["ok", "{"]), "the tag `{` contains '{'"),
+            (
+                request().tags((0..65).map(|n| n.to_string())),
+                "the job has 65 tags, at most 64",
+            ),
             (
                 request().header("", "x"),
                 "the name of a header must not be empty",

@@ -10,6 +10,7 @@
 //! - [`NodeProcess`], [`Program`], [`Process`]: the `paceline` binary, or any other program.
 //! - [`Env::ride`]: a node and a client in the test's own process; [`notes`] and [`Gate`] are how
 //!   its handlers and the test talk.
+//! - [`worker`], [`work`], [`all_completed`]: something to do for fault tests.
 //! - [`eventually`], [`throughout`], [`within`]: the only ways to wait.
 //! - [`History`]: reads an event log and says what cannot have happened.
 //! - [`seed()`], [`rng`]: randomness that can be repeated.
@@ -29,6 +30,7 @@ mod ride;
 mod seed;
 mod servers;
 mod wait;
+mod work;
 
 pub use crate::env::{Backend, Env, run_feature, shared_redis, unique_namespace};
 pub use crate::history::History;
@@ -44,3 +46,4 @@ pub use crate::servers::{
     SentinelSet,
 };
 pub use crate::wait::{Verdict, eventually, throughout, within};
+pub use crate::work::{PATIENCE, WORK, all_completed, store_at, submit_all, work, worker};

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use paceline_client::Client;
 use paceline_node::{Context, HandlerOptions, Node, NodeBuilder, RunningNode};
 use paceline_store::{RedisUrl, Store, StoreOptions};
-use paceline_types::{
-    Event, EventKind, Job, JobId, JobStatus, Namespace, Outcome, RetryPolicy,
-};
+use paceline_types::{Event, EventKind, Job, JobId, JobStatus, Namespace, Outcome, RetryPolicy};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::env::{Backend, Env};
@@ -182,13 +180,7 @@ pub fn attempts(max_attempts: u32) -> RetryPolicy {
 pub trait Serve {
     /// Registers a handler that is given a clone of `state` with every job.
     #[must_use]
-    fn serve<S, F, Fut>(
-        self,
-        pattern: &str,
-        options: HandlerOptions,
-        state: S,
-        handler: F,
-    ) -> Self
+    fn serve<S, F, Fut>(self, pattern: &str, options: HandlerOptions, state: S, handler: F) -> Self
     where
         S: Clone + Send + Sync + 'static,
         F: Fn(S, Context, Bytes) -> Fut + Send + Sync + 'static,
@@ -196,13 +188,7 @@ pub trait Serve {
 }
 
 impl Serve for NodeBuilder {
-    fn serve<S, F, Fut>(
-        self,
-        pattern: &str,
-        options: HandlerOptions,
-        state: S,
-        handler: F,
-    ) -> Self
+    fn serve<S, F, Fut>(self, pattern: &str, options: HandlerOptions, state: S, handler: F) -> Self
     where
         S: Clone + Send + Sync + 'static,
         F: Fn(S, Context, Bytes) -> Fut + Send + Sync + 'static,

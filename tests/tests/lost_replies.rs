@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use paceline_client::{Client, Step, WorkflowBuilder};
 use paceline_node::{HandlerOptions, Node, RunningNode};
-use paceline_store::{LinkOptions, RedisUrl, Store, StoreOptions};
-use paceline_tests::{Fault, History, Proxy, RedisServer, Request, eventually, rng, within};
-use paceline_types::{Bytes, EventKind, JobId, JobSpec, JobStatus, TaskType};
+use paceline_store::{LinkOptions, StoreOptions};
+use paceline_tests::{
+    Fault, History, PATIENCE, Proxy, RedisServer, Request, WORK, all_completed, eventually, rng,
+    store_at, submit_all, within, work,
+};
+use paceline_types::{Bytes, EventKind};
 use rand::RngExt;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn options() -> StoreOptions {
     let link = LinkOptions {
@@ -25,55 +26,19 @@ fn options() -> StoreOptions {
     }
 }
 
-async fn store(url: &str) -> Store {
-    Store::open(&url.parse::<RedisUrl>().expect("a url"), options())
-        .await
-        .expect("a store")
-}
-
 /// A node that counts how often it runs a handler.
 async fn node(url: &str, runs: &Arc<AtomicUsize>) -> RunningNode {
     let runs = runs.clone();
     Node::builder()
         .redis(url)
         .lease(Duration::from_secs(5))
-        .handle_raw(
-            "work",
-            HandlerOptions::default(),
-            move |_, payload: Bytes| {
-                runs.fetch_add(1, Ordering::Relaxed);
-                async move { Ok(payload) }
-            },
-        )
+        .handle_raw(WORK, HandlerOptions::default(), move |_, payload: Bytes| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            async move { Ok(payload) }
+        })
         .start()
         .await
         .expect("a node")
-}
-
-fn specs(count: usize) -> Vec<JobSpec> {
-    let task_type = TaskType::new("work").expect("a type");
-    (0..count)
-        .map(|n| JobSpec::new(task_type.clone(), Bytes::from(n.to_string())))
-        .collect()
-}
-
-async fn completed(store: &Store, jobs: &[JobId]) {
-    eventually("the jobs complete", PATIENCE, async || {
-        let found = store.jobs(jobs).await.map_err(|error| error.to_string())?;
-        let open = found
-            .iter()
-            .filter(|job| {
-                job.as_ref()
-                    .is_none_or(|job| job.status != JobStatus::Completed)
-            })
-            .count();
-        if open == 0 {
-            Ok(())
-        } else {
-            Err(format!("{open} have not"))
-        }
-    })
-    .await;
 }
 
 /// A call of a script that names a record of a job: a submit.
@@ -90,23 +55,23 @@ fn is_turn(request: &Request<'_>) -> bool {
 async fn a_submit_whose_reply_is_lost_stores_one_job() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::before(redis.addr());
-    let through = store(&proxy.url()).await;
+    let through = store_at(&proxy.url(), options()).await;
     let client = Client::from_store(through);
     let lost = proxy.once(Fault::LoseReply, is_submit);
     let handle = client
-        .submit_raw("work", serde_json::json!(1))
+        .submit_raw(WORK, serde_json::json!(1))
         .unique("one")
         .await
         .expect("accepted in spite of the loss");
     within("the loss", PATIENCE, lost).await;
     assert!(handle.created());
 
-    let direct = store(&redis.url()).await;
+    let direct = store_at(&redis.url(), options()).await;
     let history = History::read(&direct).await;
     assert_eq!(history.count(&EventKind::JobEnqueued), 1);
     let runs = Arc::default();
     let node = node(&redis.url(), &runs).await;
-    completed(&direct, &[handle.id()]).await;
+    all_completed(&direct, &[handle.id()]).await;
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     node.stop().await;
 }
@@ -115,13 +80,9 @@ async fn a_submit_whose_reply_is_lost_stores_one_job() {
 async fn a_turn_whose_reply_is_lost_neither_strands_its_claims_nor_settles_twice() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::before(redis.addr());
-    let direct = store(&redis.url()).await;
+    let direct = store_at(&redis.url(), options()).await;
     let client = Client::from_store(direct.clone());
-    let results = client.submit_many(specs(1_000)).await.expect("accepted");
-    let jobs: Vec<JobId> = results
-        .into_iter()
-        .map(|result| result.expect("accepted").id)
-        .collect();
+    let jobs = submit_all(&client, work(1_000)).await;
     let mut losses = Vec::new();
     for _ in 0..3 {
         losses.push(proxy.once(Fault::LoseReply, is_turn));
@@ -131,7 +92,7 @@ async fn a_turn_whose_reply_is_lost_neither_strands_its_claims_nor_settles_twice
     for lost in losses {
         within("a loss", PATIENCE, lost).await;
     }
-    completed(&direct, &jobs).await;
+    all_completed(&direct, &jobs).await;
     let history = History::read(&direct).await;
     history.assert_jobs_ended(&jobs);
     // The lease has not ended, so nothing was taken from the node: each job ran once.
@@ -146,17 +107,13 @@ async fn every_call_delivered_twice_changes_nothing() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::before(redis.addr());
     proxy.always(Fault::Twice, |request| request.is("EVALSHA"));
-    let through = store(&proxy.url()).await;
+    let through = store_at(&proxy.url(), options()).await;
     let client = Client::from_store(through);
     let runs = Arc::default();
     let node = node(&proxy.url(), &runs).await;
-    let results = client.submit_many(specs(500)).await.expect("accepted");
-    let jobs: Vec<JobId> = results
-        .into_iter()
-        .map(|result| result.expect("accepted").id)
-        .collect();
+    let jobs = submit_all(&client, work(500)).await;
     let fan = (0..20).fold(WorkflowBuilder::new("fan"), |builder, n| {
-        let mut step = Step::new(format!("t{n}"), "work").payload(serde_json::json!(n));
+        let mut step = Step::new(format!("t{n}"), WORK).payload(serde_json::json!(n));
         if n > 0 {
             step = step.after(["t0"]);
         }
@@ -164,8 +121,8 @@ async fn every_call_delivered_twice_changes_nothing() {
     });
     let workflow = client.submit_workflow(fan, None).await.expect("accepted");
 
-    let direct = store(&redis.url()).await;
-    completed(&direct, &jobs).await;
+    let direct = store_at(&redis.url(), options()).await;
+    all_completed(&direct, &jobs).await;
     eventually("the workflow completes", PATIENCE, async || {
         let found = direct
             .workflow(workflow.id())
@@ -193,7 +150,7 @@ async fn every_call_delivered_twice_changes_nothing() {
 async fn a_network_that_loses_one_reply_in_twenty_costs_time_only() {
     let redis = RedisServer::start().await;
     let proxy = Proxy::before(redis.addr());
-    let through = store(&proxy.url()).await;
+    let through = store_at(&proxy.url(), options()).await;
     let client = Client::from_store(through);
     let runs = Arc::default();
     let node = node(&proxy.url(), &runs).await;
@@ -201,13 +158,9 @@ async fn a_network_that_loses_one_reply_in_twenty_costs_time_only() {
     proxy.always(Fault::LoseReply, move |request| {
         (is_submit(request) || is_turn(request)) && random.random_ratio(1, 20)
     });
-    let results = client.submit_many(specs(2_000)).await.expect("accepted");
-    let jobs: Vec<JobId> = results
-        .into_iter()
-        .map(|result| result.expect("accepted").id)
-        .collect();
-    let direct = store(&redis.url()).await;
-    completed(&direct, &jobs).await;
+    let jobs = submit_all(&client, work(2_000)).await;
+    let direct = store_at(&redis.url(), options()).await;
+    all_completed(&direct, &jobs).await;
     let history = History::read(&direct).await;
     history.assert_jobs_ended(&jobs);
     assert_eq!(history.count(&EventKind::JobEnqueued), jobs.len());

@@ -166,7 +166,8 @@ feature_test! {
         let (one, two) = (first[0].as_ref().unwrap(), first[1].as_ref().unwrap());
         assert!(one.created && !two.created);
         assert_eq!(one.id, two.id);
-        let third = client.submit_raw("t", json!(3)).unique("u").idempotency_key("i").await.unwrap();
+        let third = client.submit_raw("t", json!(3)).unique("u").idempotency_key("i");
+        let third = third.await.unwrap();
         assert_eq!((third.id(), third.created()), (one.id, false));
         let other = client.submit_raw("t", json!(4)).unique("u").idempotency_key("j").await;
         assert!(matches!(other, Err(SubmitError::Duplicate { holder, .. }) if holder == one.id));

@@ -8,19 +8,21 @@ use paceline_node::HandlerOptions;
 use paceline_tests::attempts;
 use paceline_types::{Bytes, RetryPolicy};
 
-//mod cancel;
-//mod dead_letters;
+mod cancel;
+mod dead_letters;
+mod failures;
 mod keys;
-//mod listing;
-//mod pause;
+mod limits;
+mod listing;
+mod pause;
 mod payload;
-//mod retention;
-//mod retry;
-//mod serve;
+mod retention;
+mod retry;
+mod serve;
 mod submit;
-//mod tiers;
-//mod time;
-//mod wait;
+mod tiers;
+mod time;
+mod wait;
 
 /// Short, and still longer than what it must outlast.
 const MOMENT: Duration = Duration::from_millis(100);

@@ -18,8 +18,8 @@ feature_test! {
     async fn any_bytes_reach_the_handler_and_come_back(env: Env) {
         let (pen, mut seen) = notes();
         let ride = env
-            .ride(|node| node.serve("echo", options(), pen, async |pen, context: Context, payload: Bytes| {
-                pen.note((context.job_id(), payload.clone()));
+            .ride(|it| it.serve("echo", options(), pen, async |pen, run: Context, payload: Bytes| {
+                pen.note((run.job_id(), payload.clone()));
                 Ok(payload)
             }))
             .await;
