@@ -106,8 +106,9 @@ impl Kit {
         handler.is_some_and(|handler| self.slots.has_room(handler))
     }
 
-    /// Task types that are served by name and could be started now, and whether all could.
-    pub(crate) fn types_with_room(&self) -> (Vec<TaskType>, bool) {
+    /// Task types that are served by name, but for those of some handlers, and whether that left
+    /// none out.
+    pub(crate) fn types_but(&self, handlers: &[usize]) -> (Vec<TaskType>, bool) {
         let mut all = true;
         let types = self
             .registry
@@ -115,7 +116,7 @@ impl Kit {
             .iter()
             .enumerate()
             .filter_map(|(index, pattern)| match pattern {
-                Pattern::Exact(task_type) if self.slots.has_room(index) => Some(task_type.clone()),
+                Pattern::Exact(task_type) if !handlers.contains(&index) => Some(task_type.clone()),
                 Pattern::Exact(_) => {
                     all = false;
                     None

@@ -1,10 +1,10 @@
 //! The bell: wakes an idle pump when work arrives.
 //!
-//! A ring wakes one node. So a node only listens while it is idle, and only for what it could
-//! run; a ring that comes when that has changed is passed on. The blocking read is never cut
-//! short, since a ring might be lost with it.
+//! A ring wakes one node. So a node only listens while it is idle, and not for what it waits for
+//! a slot to run; a ring for what it has no room for is passed on. The blocking read is never
+//! cut short, since a ring might be lost with it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
@@ -18,7 +18,7 @@ use crate::kit::Kit;
 /// How long one blocking read lasts.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// How long it lasts while some handlers have no room: what they could run again is not heard
+/// How long it lasts while some handlers are left out: what they could run again is not heard
 /// until the next read.
 const LISTEN_IN_PART: Duration = Duration::from_millis(500);
 
@@ -29,6 +29,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Doorbell {
     idle: watch::Sender<bool>,
+    /// Handlers that the pump waits for a slot of: it looks for their work as soon as it has one.
+    missed: Mutex<Vec<usize>>,
     rung: Notify,
 }
 
@@ -37,6 +39,18 @@ impl Doorbell {
     pub(super) fn set_idle(&self, idle: bool) {
         self.idle
             .send_if_modified(|is_idle| std::mem::replace(is_idle, idle) != idle);
+    }
+
+    /// The pump knows that work of these handlers may wait.
+    pub(super) fn set_missed(&self, handlers: &[usize]) {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.clear();
+        missed.extend(handlers);
+    }
+
+    fn missed(&self) -> Vec<usize> {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.clone()
     }
 
     /// Returns when work is there.
@@ -98,9 +112,15 @@ impl Listener {
         if patterns && self.by_pattern.is_none() {
             self.by_pattern = Some(self.known_types().await?);
         }
-        let (mut types, mut all) = self.kit.types_with_room();
+        let missed = self.door.missed();
+        let (mut types, mut all) = self.kit.types_but(&missed);
         for name in self.by_pattern.iter().flatten() {
-            if self.kit.has_room(name) {
+            if self
+                .kit
+                .registry
+                .find(name)
+                .is_some_and(|it| !missed.contains(&it))
+            {
                 types.push(name.clone());
             } else {
                 all = false;
@@ -113,8 +133,13 @@ impl Listener {
         }
         match self.bell.wait(&types, patterns, at_most).await? {
             None => {}
-            Some(Rung::Work(name)) if self.kit.has_room(&name) => self.door.ring(),
-            Some(Rung::Work(name)) => self.kit.store.ring(self.shard, &name).await?,
+            Some(Rung::Work(name)) => {
+                // Without room for it here, another node may have some; this one gets in line.
+                if !self.kit.has_room(&name) {
+                    self.kit.store.ring(self.shard, &name).await?;
+                }
+                self.door.ring();
+            }
             Some(Rung::NewType) => {
                 self.by_pattern = None;
                 self.door.ring();

@@ -22,7 +22,7 @@ use crate::kit::Kit;
 use crate::latch::CancelReason;
 use crate::phase::Phase;
 use crate::run::{self, Ended, Run};
-use crate::slots::Reservation;
+use crate::slots::{Place, Reservation};
 use crate::telemetry::ShardMetrics;
 
 /// How often an idle node looks for work that no bell announced, with up to four shards.
@@ -73,6 +73,10 @@ pub(super) struct Shift {
     busy: [bool; MAX_IN_FLIGHT],
     /// Work may be waiting.
     hungry: bool,
+    /// Handlers that the last claim had no room for: their work was not looked for.
+    missed: Vec<usize>,
+    /// Where it waits for slots.
+    place: Option<Place>,
     stopping: bool,
     /// Jobs claimed so far.
     ticket: u64,
@@ -104,6 +108,8 @@ impl Shift {
             numbers: [0; MAX_IN_FLIGHT],
             busy: [false; MAX_IN_FLIGHT],
             hungry: true,
+            missed: Vec::new(),
+            place: None,
             stopping: false,
             ticket: 0,
             to,
@@ -123,13 +129,13 @@ impl Shift {
             if self.is_drained() {
                 return ShiftEnd::Drained;
             }
+            let freed = match self.wait_in_line() {
+                Waits::ForSlots(freed) => Some(freed),
+                Waits::ForWork => None,
+                Waits::Not => continue,
+            };
+            let in_line = freed.is_some();
             let idle = self.in_flight.is_empty() && !self.hungry && !self.stopping;
-            let starving = self.hungry && !self.stopping && self.in_flight.is_empty();
-            let kit = Arc::clone(&self.kit);
-            let freed = starving.then(|| kit.slots.freed());
-            if starving && kit.slots.room() > 0 {
-                continue;
-            }
             self.door.set_idle(idle);
             tokio::select! {
                 biased;
@@ -139,7 +145,7 @@ impl Shift {
                     if self.in_flight.len() < MAX_IN_FLIGHT => {}
                 () = self.door.rung(), if idle => self.hungry = true,
                 () = tokio::time::sleep(self.fallback), if idle => self.hungry = true,
-                () = wait_for(freed), if starving => {}
+                () = wait_for(freed), if in_line => {}
                 Ok(()) = self.phase.changed() => self.change_phase(),
             }
         }
@@ -159,18 +165,39 @@ impl Shift {
         self.finished.extend(buffer.drain(..).map(Done::from));
     }
 
+    /// Stands in line for slots that it lacks, as long as nothing else is under way.
+    fn wait_in_line(&mut self) -> Waits<impl Future<Output = ()> + use<>> {
+        let lacks = self.hungry || !self.missed.is_empty();
+        if self.stopping || !lacks || !self.in_flight.is_empty() {
+            self.place = None;
+            return Waits::ForWork;
+        }
+        let (slots, pump) = (&self.kit.slots, self.seat.shard);
+        let freed = slots.freed();
+        match &self.place {
+            Some(place) => place.also_for(self.hungry, &self.missed),
+            None => self.place = Some(slots.stand_in_line(pump, self.hungry, &self.missed)),
+        }
+        let served = self.hungry && slots.room(pump) > 0 || slots.has_room_for(pump, &self.missed);
+        if served {
+            self.hungry = true;
+            return Waits::Not;
+        }
+        Waits::ForSlots(freed)
+    }
+
     /// Sends turns as long as they are worth it.
     fn send(&mut self) {
         while let Some(slot) = self.busy.iter().position(|busy| !busy) {
             let load = Load {
                 finished: self.finished.len(),
                 in_flight: self.in_flight.len(),
-                free: self.kit.slots.room(),
+                free: self.kit.slots.room(self.seat.shard),
                 hungry: self.hungry,
                 stopping: self.stopping,
             };
             let Some(batch) = load.next() else { return };
-            let reserved = self.kit.slots.reserve(batch.claim);
+            let reserved = self.kit.slots.reserve(self.seat.shard, batch.claim);
             let serves = self.kit.serves(&reserved);
             if batch.settle == 0 && serves.is_empty() {
                 // Another shard was faster.
@@ -178,6 +205,9 @@ impl Shift {
             }
             if !serves.is_empty() {
                 self.hungry = false;
+                self.place = None;
+                self.missed = reserved.missed().to_vec();
+                self.door.set_missed(&self.missed);
             }
             self.numbers[slot] += 1;
             self.busy[slot] = true;
@@ -345,6 +375,16 @@ fn unserved(claimed: &Claimed) -> Done {
         settle: Settle::of(claimed, settlement, Duration::ZERO),
         handler: None,
     }
+}
+
+/// What a pump waits for.
+enum Waits<F> {
+    /// A slot that it lacks, or any of the other things.
+    ForSlots(F),
+    /// Anything but slots.
+    ForWork,
+    /// Nothing: it can claim at once.
+    Not,
 }
 
 async fn wait_for(freed: Option<impl Future<Output = ()>>) {
