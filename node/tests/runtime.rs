@@ -11,7 +11,7 @@ use paceline_client::{Client, JobRequest};
 use paceline_node::{CancelReason, Context, HandlerOptions, Node, NodeBuilder};
 use paceline_types::{Bytes, Job, JobError, JobId, JobStatus, Outcome, RetryPolicy, Task};
 use serde::{Deserialize, Serialize};
-use support::{LIMIT, Server, eventually};
+use support::{LIMIT, Server, eventually, pass};
 use tokio::sync::mpsc;
 
 #[derive(Serialize, Deserialize)]
@@ -375,7 +375,7 @@ async fn an_idle_node_asks_little_of_redis() {
     .await;
     let before = calls(&server);
     // What is measured is the time in which nothing happens.
-    tokio::time::sleep(WINDOW).await;
+    pass(WINDOW).await;
     let asked = calls(&server) - before;
     assert!(
         asked < 5 * WINDOW.as_secs(),
@@ -460,7 +460,7 @@ async fn what_finishes_while_redis_is_silent_is_told_afterwards() {
     server.pause();
     go.send_replace(true);
     // Long enough for every call to time out.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    pass(Duration::from_millis(1_500)).await;
     server.resume();
     for job in jobs {
         let job = ended(&client, job).await;

@@ -91,3 +91,9 @@ where
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Lets time pass, for what is a span of time itself: a window that is measured, or the length of
+/// a fault. Never to wait for something.
+pub(crate) async fn pass(span: Duration) {
+    tokio::time::sleep(span).await;
+}
