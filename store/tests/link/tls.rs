@@ -18,10 +18,7 @@ fn certificates(folder: &Path) {
     authority
         .distinguished_name
         .push(DnType::CommonName, "authority");
-    let authority_pem = authority
-        .self_signed(&authority_key)
-        .expect("signed")
-        .pem();
+    let authority_pem = authority.self_signed(&authority_key).expect("signed").pem();
     let key = KeyPair::generate().expect("a key");
     let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
     let issuer = Issuer::new(authority, authority_key);
