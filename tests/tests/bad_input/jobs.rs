@@ -1,7 +1,7 @@
 //! Jobs, and how large what is submitted may be.
 
 use paceline_client::{
-    Client, JobFilter, JobRequest, Step, SubmitError, Tag, Untyped, WorkflowBuilder,
+    Client, JobFilter, JobRequest, MAX_TAGS, Step, SubmitError, Tag, Untyped, WorkflowBuilder,
 };
 use paceline_tests::{Env, SOON, feature_test, within};
 use paceline_types::{JobError, MAX_PAYLOAD_CEILING};
@@ -101,7 +101,12 @@ feature_test! {
             .start()
             .await
             .unwrap();
-        let tags: Vec<String> = (0..100).map(|n| format!("{n}-{}", "x".repeat(120))).collect();
+        // As many as are allowed, longer together than what a script reads at once.
+        let name = |n: usize| format!("{n}-{}", "x".repeat(120));
+        let tags: Vec<String> = (0..MAX_TAGS).map(name).collect();
+        let more = client.submit_raw("bad", json!(1)).tags(&tags).tag("one-more");
+        let error = more.await.unwrap_err().to_string();
+        assert_sentence(&error, &["the job has 65 tags, at most 64 are allowed", "leave some out"]);
         let handle = client.submit_raw("bad", json!(1)).tags(&tags).await.unwrap();
         within("its end", SOON, handle.wait()).await.unwrap();
         for tag in &tags {
