@@ -23,7 +23,7 @@ pub struct Script {
 
 /// The script in `lua/<name>.lua`, with its helpers.
 ///
-/// ```ignore
+/// ```text
 /// static SUBMIT: Script = script!("submit");
 /// ```
 macro_rules! script {

@@ -140,6 +140,9 @@ impl Link {
     async fn attempt(&self, request: Request<'_>) -> Result<Value, Failure> {
         let place = self.place(request.key()).await;
         let place = place.map_err(|error| Failure::before_sending(error, None))?;
+        if !place.member.is_open() {
+            self.open(&place).await?;
+        }
         let failure = match self.attempt_at(&place.member, request, false).await {
             Ok(value) => return Ok(value),
             Err(failure) => failure,
@@ -152,8 +155,7 @@ impl Link {
             let receiver = cluster.redirected(&receiver);
             return self.attempt_at(&receiver, request, true).await;
         }
-        self.doubt(&place, &failure.error, failure.server.as_ref())
-            .await;
+        self.doubt_for_all(place, &failure).await;
         Err(failure)
     }
 
@@ -168,7 +170,7 @@ impl Link {
         reply.map_err(|error| Failure::after_sending(error, &wire))
     }
 
-    async fn wire(&self, member: &Member) -> Result<Arc<Wire>, Failure> {
+    pub(super) async fn wire(&self, member: &Member) -> Result<Arc<Wire>, Failure> {
         // Sentinels may have to be asked first, each with its own limit.
         let limit = self.inner.dialer.timeout.saturating_mul(3);
         within(limit, member.wire())

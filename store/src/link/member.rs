@@ -42,6 +42,11 @@ impl Member {
         }
     }
 
+    /// Whether there is a connection that may be used.
+    pub(super) fn is_open(&self) -> bool {
+        self.live().is_some()
+    }
+
     /// The connection in use, or a new one.
     pub(super) async fn wire(&self) -> RedisResult<Arc<Wire>> {
         match self.live() {

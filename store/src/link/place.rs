@@ -1,17 +1,20 @@
 //! Where a key's server is, and what to do when that turns out wrong.
 
+use std::io;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use redis::{ErrorKind, RedisError, RedisResult};
 
 use super::cluster::Map;
+use super::failure::Failure;
 use super::member::Member;
 use super::retry::{Fault, classify};
 use super::{Link, Routes};
 use crate::redis_url::Endpoint;
 
 /// The server that a key belongs to, and the map of the cluster that says so.
+#[derive(Clone)]
 pub(super) struct Place {
     pub(super) member: Arc<Member>,
     map: Option<Arc<Map>>,
@@ -43,6 +46,37 @@ impl Link {
             member,
             map: Some(map),
         })
+    }
+
+    /// Opens the connection to a place, and doubts the place if that fails.
+    ///
+    /// In a task of its own, which goes on when the caller gives up: callers whose patience is
+    /// shorter than the limit of a connection would otherwise never learn that a server hangs,
+    /// each of them beginning anew.
+    pub(super) async fn open(&self, place: &Place) -> Result<(), Failure> {
+        let (link, place) = (self.clone(), place.clone());
+        let opened = tokio::spawn(async move {
+            let opened = link.wire(&place.member).await.map(drop);
+            if let Err(failure) = &opened {
+                link.doubt(&place, &failure.error, failure.server.as_ref())
+                    .await;
+            }
+            opened
+        });
+        opened.await.unwrap_or_else(|stopped| {
+            let error = io::Error::other(stopped);
+            Err(Failure::before_sending(error.into(), None))
+        })
+    }
+
+    /// [`doubt`](Self::doubt) that goes on when the caller gives up, as [`open`](Self::open) does.
+    pub(super) async fn doubt_for_all(&self, place: Place, failure: &Failure) {
+        let (link, error) = (self.clone(), failure.error.clone());
+        let server = failure.server.clone();
+        let doubted =
+            tokio::spawn(async move { link.doubt(&place, &error, server.as_ref()).await });
+        // It only fails with the runtime.
+        let _ = doubted.await;
     }
 
     /// Reads the map of the cluster again when `error` casts doubt on it.
