@@ -1,9 +1,9 @@
 //! Listing jobs.
 
-use paceline_types::{Job, JobId, JobStatus, ShardIndex};
+use paceline_types::{Job, JobId, JobStatus};
 
-use super::cursor::Cursor;
 use super::sources::Slice;
+use super::walk::{Step, Walk};
 use super::{JobFilter, JobPage, ListError, PageRequest};
 use crate::Store;
 
@@ -97,68 +97,38 @@ impl Store {
         sources: &[Source],
         page: &PageRequest,
     ) -> Result<JobPage, ListError> {
-        let limit = page.limit();
-        let mut cursor = match &page.cursor {
-            Some(text) => text.parse()?,
-            None => Cursor::default(),
-        };
-        let mut items = Vec::new();
-        // Filters that match little must not turn a page into a walk over everything.
-        let mut reads = 0;
-        while cursor.shard < self.shards() {
-            let Some(&source) = sources.get(cursor.source) else {
-                cursor = Cursor {
-                    shard: cursor.shard + 1,
-                    ..Cursor::default()
-                };
-                continue;
-            };
-            if items.len() >= limit || reads >= 20 {
-                return Ok(JobPage {
-                    items,
-                    next: Some(cursor.to_string()),
-                });
-            }
-            reads += 1;
-            let want = limit - items.len();
-            let slice = self.slice(source, filter, &cursor, want).await?;
+        let mut walk = Walk::begin(page)?;
+        while let Some(step) = walk.step(self.shards(), sources.len()) {
+            let source = sources[step.source];
+            let slice = self.slice(source, filter, &step).await?;
             let read = slice.ids.iter().enumerate().filter_map(|(index, bare)| {
                 let ended_at = slice.ended_at.get(index).copied();
                 Some((JobId::from_bare(bare).ok()?, ended_at))
             });
             let (ids, ended_at): (Vec<JobId>, Vec<_>) = read.unzip();
             let found = self.jobs(&ids).await?;
-            items.extend(
-                found
-                    .into_iter()
-                    .zip(ended_at)
-                    .filter_map(|(job, ended_at)| {
-                        // A job that was retried and ended again is found where it ended last.
-                        let newest =
-                            |job: &Job| ended_at.is_none_or(|at| job.completed_at == Some(at));
-                        job.filter(|job| matches(filter, source, job) && newest(job))
-                    }),
-            );
-            match slice.next {
-                Some(position) => cursor.position = position,
-                None => {
-                    cursor.source += 1;
-                    cursor.position.clear();
-                }
-            }
+            // A job that was retried and ended again is found where it ended last.
+            let newest = |job: &Job, ended_at: Option<u64>| {
+                ended_at.is_none_or(|at| job.completed_at == Some(at))
+            };
+            let listed = found
+                .into_iter()
+                .zip(ended_at)
+                .filter_map(|(job, ended_at)| {
+                    job.filter(|job| matches(filter, source, job) && newest(job, ended_at))
+                });
+            walk.take(listed, slice.next);
         }
-        Ok(JobPage { items, next: None })
+        Ok(walk.page(self.shards()))
     }
 
     async fn slice(
         &self,
         source: Source,
         filter: &JobFilter,
-        cursor: &Cursor,
-        limit: usize,
+        step: &Step,
     ) -> Result<Slice, ListError> {
-        let shard = ShardIndex(cursor.shard);
-        let position = cursor.position.as_str();
+        let (shard, position, limit) = (step.shard, step.position.as_str(), step.want);
         Ok(match (source, &filter.tag) {
             (Source::Running, _) => self.running(shard, position, limit).await?,
             (Source::Waiting, _) => {

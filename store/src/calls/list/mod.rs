@@ -8,6 +8,7 @@
 mod cursor;
 mod jobs;
 mod sources;
+mod walk;
 mod workflows;
 
 use paceline_types::{Job, JobStatus, Tag, TaskType, Workflow};

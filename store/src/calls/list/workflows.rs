@@ -2,7 +2,7 @@
 
 use paceline_types::{ShardIndex, WorkflowId, WorkflowStatus};
 
-use super::cursor::Cursor;
+use super::walk::Walk;
 use super::{ListError, PageRequest, WorkflowPage};
 use crate::calls::workflow::header_view;
 use crate::script::{Invocation, Script};
@@ -21,33 +21,12 @@ impl Store {
         status: Option<WorkflowStatus>,
         page: &PageRequest,
     ) -> Result<WorkflowPage, ListError> {
-        let limit = page.limit();
-        let mut cursor = match &page.cursor {
-            Some(text) => text.parse()?,
-            None => Cursor::default(),
-        };
-        let mut items = Vec::new();
-        let mut reads = 0;
-        while cursor.shard < self.shards() {
-            let shard = ShardIndex(cursor.shard);
-            if cursor.source > 1 {
-                cursor = Cursor {
-                    shard: cursor.shard + 1,
-                    ..Cursor::default()
-                };
-                continue;
-            }
-            if items.len() >= limit || reads >= 20 {
-                return Ok(WorkflowPage {
-                    items,
-                    next: Some(cursor.to_string()),
-                });
-            }
-            reads += 1;
-            let want = limit - items.len();
-            let slice = match cursor.source {
-                0 => self.active_workflows(shard, &cursor.position, want).await?,
-                _ => self.ended(shard, &['w'], &cursor.position, want).await?,
+        let mut walk = Walk::begin(page)?;
+        while let Some(step) = walk.step(self.shards(), 2) {
+            let (shard, position) = (step.shard, step.position.as_str());
+            let slice = match step.source {
+                0 => self.active_workflows(shard, position, step.want).await?,
+                _ => self.ended(shard, &['w'], position, step.want).await?,
             };
             let ids: Vec<WorkflowId> = slice
                 .ids
@@ -55,22 +34,16 @@ impl Store {
                 .filter_map(|bare| WorkflowId::from_bare(bare).ok())
                 .collect();
             let found = self.load_workflows(shard, &ids).await?;
-            for (id, stored) in ids.into_iter().zip(found) {
-                let Some(stored) = stored else { continue };
+            let views = ids.into_iter().zip(found).filter_map(|(id, stored)| {
+                let stored = stored?;
                 let view = header_view(id, &name_of(&stored.definition), &stored);
-                if status.is_none_or(|status| view.status == status) {
-                    items.push(view);
-                }
-            }
-            match slice.next {
-                Some(position) => cursor.position = position,
-                None => {
-                    cursor.source += 1;
-                    cursor.position.clear();
-                }
-            }
+                status
+                    .is_none_or(|status| view.status == status)
+                    .then_some(view)
+            });
+            walk.take(views, slice.next);
         }
-        Ok(WorkflowPage { items, next: None })
+        Ok(walk.page(self.shards()))
     }
 
     /// Workflows of a shard that have not ended, from a position on; none at the end. For the
