@@ -108,8 +108,9 @@ for i = 1, tonumber(arg()) do
       if redis.call('EXISTS', name) == 0 then
         local ident = string.match(rest, '^%S+')
         records[#records + 1] = name
-        records[#records + 1] = enqueue(lane_of(ident), 'j', job) .. ' ' .. rest
-        emit('job.enqueued', job .. US .. '0' .. US .. '0' .. US .. ident)
+        records[#records + 1] = now .. ' ' .. rest
+        enqueue(lane_of(ident), 'w', job)
+        emit_job('job.enqueued', job, '0' .. US .. '0' .. US .. ident)
       end
     end
     if #records > 0 then redis.call('MSET', unpack(records)) end

@@ -16,28 +16,24 @@ if refusal then return refusal end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[3]))
 local moved = 0
 if #ids > 0 then
-  local names, records = {}, {}
-  for i, id in ipairs(ids) do names[i] = prefix .. 's:' .. id end
-  local states = redis.call('MGET', unpack(names))
+  local states = read_states(ids)
   for i, id in ipairs(ids) do
-    local entry, ident = job_header(id)
+    local ident = job_header(id)
     local state = parse_state(states[i])
-    if entry and not TERMINAL[state.letter] then
+    if ident and not TERMINAL[state.letter] then
       local kind = 'job.dispatched'
       if state.letter == 'Z' then
         kind = 'job.resumed'
         state.errors = 0
         redis.call('ZREM', prefix .. 'paused', id)
       end
-      local place = enqueue(lane_of(ident), 's', id)
-      records[#records + 1] = names[i]
-      records[#records + 1] = format_state('P', state, place, state.tail)
-      emit(kind, id .. US .. state.attempt .. US .. state.run .. US .. ident)
+      enqueue(lane_of(ident), 's', id)
+      write_state(id, format_state('P', state, '-', state.tail))
+      emit_job(kind, id, state.attempt .. US .. state.run .. US .. ident)
       moved = moved + 1
     end
   end
   redis.call('ZREM', KEYS[2], unpack(ids))
-  if #records > 0 then redis.call('MSET', unpack(records)) end
   announce_lanes()
   write_events(ARGV[2])
 end

@@ -7,6 +7,7 @@
   events  none
 ]]
 --@include lib/base.lua
+--@include lib/packs.lua
 --@include lib/jobs.lua
 --@include lib/term.lua
 --@include lib/forgetting.lua
@@ -15,7 +16,7 @@ local refusal = fenced()
 if refusal then return refusal end
 local removed, most = 0, tonumber(ARGV[3])
 
--- '<ended ms><letter><id>,<id>…'; w for a workflow. A record of many tasks goes step by step; the
+-- '<ended ms><letter><packs of ids>'; w for a workflow. A record of many tasks goes step by step; the
 -- walk over it is kept in its field p, as a table whose first buckets are empty does not shrink.
 local function purge_workflow(id)
   local record = prefix .. 'wf:' .. id
@@ -61,12 +62,8 @@ if packet then
   if letter == 'w' then
     if purge_workflow(list) then redis.call('ZREM', KEYS[2], packet) end
   else
-    local ids, names, past = {}, {}, {}
-    for id in string.gmatch(list, '[^,]+') do
-      ids[#ids + 1] = id
-      names[#names + 1] = prefix .. 's:' .. id
-    end
-    local states = redis.call('MGET', unpack(names))
+    local ids, past = unpack_ids(list, {}), {}
+    local states = read_states(ids)
     for i, id in ipairs(ids) do
       -- A job that was retried since has a later packet, or none yet.
       if states[i] then

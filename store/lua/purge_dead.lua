@@ -6,6 +6,7 @@
   events  none
 ]]
 --@include lib/base.lua
+--@include lib/packs.lua
 --@include lib/jobs.lua
 --@include lib/forgetting.lua
 

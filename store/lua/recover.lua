@@ -31,10 +31,9 @@ for i = 1, #scan[2], 2 do
   if alive[node] == nil then alive[node] = redis.call('ZSCORE', KEYS[3], node) or false end
   if not alive[node] then
     redis.call('HDEL', KEYS[2], id)
-    local entry, ident, policy = job_header(id)
-    if entry then
-      local state_key = prefix .. 's:' .. id
-      local state = parse_state(redis.call('GET', state_key))
+    local ident, policy = job_header(id)
+    if ident then
+      local state = parse_state(read_state(id))
       local attempt, run = string.match(string.sub(token, 43), '^(%d+)\31(%d+)')
       state.attempt, state.run = tonumber(attempt), tonumber(run) + 1
       state.crashes, state.errors = state.crashes + 1, state.errors + 1
@@ -42,7 +41,7 @@ for i = 1, #scan[2], 2 do
       local workflow = in_workflow(ident)
       local limit = tonumber(policy_field(policy, 'a') or 'inf')
       local letter, why
-      if string.sub(token, 1, 1) == 'c' then
+      if CANCELLING[string.sub(token, 1, 1)] then
         letter, why = 'X', 'cancelled while it ran'
         cancelled = cancelled + 1
       elseif state.crashes >= max_crashes or state.attempt >= (limit or math.huge) then
@@ -51,17 +50,16 @@ for i = 1, #scan[2], 2 do
         buried = buried + 1
       end
       if letter then
-        redis.call('SET', state_key,
-          format_state(letter, state, removal_time(retention, workflow), why))
+        write_state(id, format_state(letter, state, removal_time(retention, workflow), why))
         local unique = policy_field(policy, 'u')
         if unique then release_unique(unique, id) end
-        emit(letter == 'D' and 'job.dead' or 'job.cancelled', job_item(id, detail, why))
+        emit_job(letter == 'D' and 'job.dead' or 'job.cancelled', id, detail, why)
         book_end(id, letter, detail, retention, workflow, why)
       else
         why = 'node_' .. node .. ' was lost while it ran the job'
-        local place = enqueue(lane_of(ident), 's', id)
-        redis.call('SET', state_key, format_state('P', state, place, why))
-        emit('job.auto_recovered', job_item(id, detail, why))
+        enqueue(lane_of(ident), 's', id)
+        write_state(id, format_state('P', state, '-', why))
+        emit_job('job.auto_recovered', id, detail, why)
         handed_on = handed_on + 1
       end
     end

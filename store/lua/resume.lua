@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ resume: puts a paused job back into its lane.
-  keys    1 events, 2 record (j:<id>), 3 state (s:<id>)
+  keys    1 events, 2 record (j:<id>)
   args    1 event cap
   reply   {'ok'} | {'unknown'} | {'state', letter} (not paused)
   events  job.resumed
@@ -11,17 +11,17 @@
 --@include lib/jobs.lua
 
 local id = string.sub(KEYS[2], -26)
-local entry, ident = job_header(id)
-if not entry then return { 'unknown' } end
-local state = parse_state(redis.call('GET', KEYS[3]))
+local ident = job_header(id)
+if not ident then return { 'unknown' } end
+local state = parse_state(read_state(id))
 if redis.call('HEXISTS', prefix .. 'runs', id) == 1 then return { 'state', 'r' } end
 if state.letter ~= 'Z' then return { 'state', state.letter or 'P' } end
 redis.call('ZREM', prefix .. 'paused', id)
 redis.call('ZREM', prefix .. 'delayed', id)
 state.errors = 0
-local place = enqueue(lane_of(ident), 's', id)
-redis.call('SET', KEYS[3], format_state('P', state, place, state.tail))
-emit('job.resumed', id .. US .. state.attempt .. US .. state.run .. US .. ident)
+enqueue(lane_of(ident), 's', id)
+write_state(id, format_state('P', state, '-', state.tail))
+emit_job('job.resumed', id, state.attempt .. US .. state.run .. US .. ident)
 announce_lanes()
 write_events(ARGV[1])
 return { 'ok' }

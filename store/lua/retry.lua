@@ -1,6 +1,6 @@
 #!lua
 --[[ retry: starts a new generation of a job that is dead or cancelled.
-  keys    1 events, 2 record (j:<id>), 3 state (s:<id>)
+  keys    1 events, 2 record (j:<id>)
   args    1 event cap
   reply   {'ok'} | {'unknown'} | {'state', letter} (not dead and not cancelled)
           | {'workflow'} (a task's job is retried with its workflow) | {'duplicate', holder}
@@ -12,9 +12,9 @@
 --@include lib/jobs.lua
 
 local id = string.sub(KEYS[2], -26)
-local entry, ident, policy = job_header(id)
-if not entry then return { 'unknown' } end
-local state = parse_state(redis.call('GET', KEYS[3]))
+local ident, policy = job_header(id)
+if not ident then return { 'unknown' } end
+local state = parse_state(read_state(id))
 if redis.call('HEXISTS', prefix .. 'runs', id) == 1 then return { 'state', 'r' } end
 if state.letter ~= 'D' and state.letter ~= 'X' then return { 'state', state.letter or 'P' } end
 if in_workflow(ident) then return { 'workflow' } end
@@ -26,9 +26,9 @@ if unique then
 end
 redis.call('ZREM', prefix .. 'dead', id)
 state.attempt, state.crashes, state.errors = 0, 0, 0
-local place = enqueue(lane_of(ident), 's', id)
-redis.call('SET', KEYS[3], format_state('P', state, place, state.tail))
-emit('job.retrying', id .. US .. '0' .. US .. state.run .. US .. ident)
+enqueue(lane_of(ident), 's', id)
+write_state(id, format_state('P', state, '-', state.tail))
+emit_job('job.retrying', id, '0' .. US .. state.run .. US .. ident)
 announce_lanes()
 write_events(ARGV[1])
 return { 'ok' }

@@ -1,29 +1,55 @@
 #!lua
 --[[ submit: accepts up to 100 jobs, each on its own terms.
-  keys    1 events, then one record (j:<id>) for each job, then the unique and idempotency keys
-  args    1 event cap, 2 number of jobs, then for each job '<ident> <policy>\n<body>', then
+  keys    1 events, then the unique and idempotency keys
+  args    1 event cap, 2 number of groups of jobs that follow one another with one lane, 3 number
+          of jobs, 4 fresh ('1' when no job has extras), for each group: lane, jobs, packs of ids;
+          then for each job '<ident> <policy>\n<body>', then
           extras, four each: job (from 1), kind, value, index in KEYS (0: none)
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
-  reply   for each job: '+' created, '=' sent before, '=<id>' made before by the idempotency key,
-          '!u<id>' the unique key is held by that job, '!p<now>' due in the past
+  reply   {one letter a job: '+' created, '=' sent before, '?' see below,
+           for each '?': '=<id>' made before by the idempotency key, '!u<id>' the unique key is
+           held by that job, '!p<now>' due in the past}
   events  job.enqueued, job.scheduled
 ]]
 --@include lib/base.lua
 --@include lib/events.lua
 --@include lib/lanes.lua
+--@include lib/jobs.lua
 
-local cap, count = ARGV[1], tonumber(ARGV[2])
-local extras = {}
-for i = 3 + count, #ARGV, 4 do
-  local job = tonumber(ARGV[i])
-  local list = extras[job] or {}
-  extras[job] = list
-  list[#list + 1] = { ARGV[i + 1], ARGV[i + 2], KEYS[tonumber(ARGV[i + 3])] }
+local cap, groups, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local bodies = 4 + 3 * groups
+
+-- All jobs are alike but for id and body, and none of them is known: the usual call.
+local function submit_plain()
+  local records, names = {}, {}
+  for group = 5, bodies, 3 do unpack_ids(ARGV[group + 2], names, prefix .. 'j:') end
+  local created = now .. ' '
+  for i = 1, count do
+    records[2 * i - 1], records[2 * i] = names[i], created .. ARGV[bodies + i]
+  end
+  if redis.call('MSETNX', unpack(records)) == 0 then return false end
+  for group = 5, bodies, 3 do
+    local lane, jobs, packs = ARGV[group], tonumber(ARGV[group + 1]), ARGV[group + 2]
+    enqueue_packs(lane, packs, jobs)
+    emit_jobs('job.enqueued', packs, jobs, '0' .. US .. '0' .. US .. lane)
+  end
+  return true
 end
 
-local known = redis.call('EXISTS', unpack(KEYS, 2, 1 + count)) > 0
-local records, replies, held = {}, {}, {}
+local function read_extras()
+  local extras = {}
+  for i = bodies + count + 1, #ARGV, 4 do
+    local job = tonumber(ARGV[i])
+    local list = extras[job] or {}
+    extras[job] = list
+    list[#list + 1] = { ARGV[i + 1], ARGV[i + 2], KEYS[tonumber(ARGV[i + 3])] }
+  end
+  return extras
+end
+
+-- Keys that this call has set.
+local held = {}
 
 -- What stands in the way of a job with extras, and when it is due.
 local function examine(list)
@@ -46,54 +72,63 @@ local function examine(list)
   return due, verdict
 end
 
-for i = 1, count do
-  local record_key = KEYS[1 + i]
-  local id = string.sub(record_key, -26)
-  local list = extras[i]
-  local due, verdict
-  if known and redis.call('EXISTS', record_key) == 1 then
-    verdict = '='
-  elseif list then
-    due, verdict = examine(list)
-  end
-  if not verdict then
-    local rest = ARGV[2 + i]
-    local ident = string.match(rest, '^%S+')
-    local lane = string.match(ident, '^[^\31]+')
-    local entry
-    if due then
-      entry = now .. '-d'
-      redis.call('ZADD', prefix .. 'delayed', due, id)
-      records[#records + 1] = prefix .. 's:' .. id
-      records[#records + 1] = 'S 0 0 0 0 ' .. now .. ' ' .. due .. '\n'
-      emit('job.scheduled', id .. US .. '0' .. US .. '0' .. US .. ident)
-    else
-      entry = enqueue(lane, 'j', id)
-      emit('job.enqueued', id .. US .. '0' .. US .. '0' .. US .. ident)
+-- Sets what the extras of an accepted job ask for.
+local function keep_extras(id, list)
+  for _, extra in ipairs(list) do
+    local kind, value, name = extra[1], extra[2], extra[3]
+    if kind == 'u' then
+      redis.call('SET', name, id)
+      held[name] = id
+    elseif kind == 'i' then
+      redis.call('SET', name, id, 'PX', value)
+      held[name] = id
+    elseif kind == 't' then
+      redis.call('ZADD', prefix .. 'tag:' .. value, now, id)
     end
-    records[#records + 1] = record_key
-    records[#records + 1] = entry .. ' ' .. rest
-    if list then
-      for _, extra in ipairs(list) do
-        local kind, value, name = extra[1], extra[2], extra[3]
-        if kind == 'u' then
-          redis.call('SET', name, id)
-          held[name] = id
-        elseif kind == 'i' then
-          redis.call('SET', name, id, 'PX', value)
-          held[name] = id
-        elseif kind == 't' then
-          redis.call('ZADD', prefix .. 'tag:' .. value, now, id)
-        end
-      end
-      -- A delayed job may be due before the moment that the leader sleeps until.
-      if due then ring('bell!leader') end
-    end
-    verdict = '+'
   end
-  replies[i] = verdict
 end
-if #records > 0 then redis.call('MSET', unpack(records)) end
+
+-- Each job by itself. Returns the letters, and the details of those that are not plain.
+local function submit_each()
+  local extras, letters, details, records = read_extras(), {}, {}, {}
+  local place = 0
+  for group = 5, bodies, 3 do
+    local lane = ARGV[group]
+    local detail = '0' .. US .. '0' .. US .. lane
+    for _, id in ipairs(unpack_ids(ARGV[group + 2], {})) do
+      place = place + 1
+      local name, list, due, verdict = prefix .. 'j:' .. id, extras[place], nil, nil
+      if redis.call('EXISTS', name) == 1 then
+        verdict = '='
+      elseif list then
+        due, verdict = examine(list)
+      end
+      if not verdict then
+        verdict = '+'
+        if due then
+          redis.call('ZADD', prefix .. 'delayed', due, id)
+          write_state(id, 'S 0 0 0 0 ' .. now .. ' ' .. due .. '\n')
+          emit_job('job.scheduled', id, detail)
+          -- It may be due before the moment that the leader sleeps until.
+          ring('bell!leader')
+        else
+          enqueue(lane, 'j', id)
+          emit_job('job.enqueued', id, detail)
+        end
+        records[#records + 1] = name
+        records[#records + 1] = now .. ' ' .. ARGV[bodies + place]
+        if list then keep_extras(id, list) end
+      end
+      letters[place] = #verdict > 1 and '?' or verdict
+      if #verdict > 1 then details[#details + 1] = verdict end
+    end
+  end
+  if #records > 0 then redis.call('MSET', unpack(records)) end
+  return table.concat(letters), details
+end
+
+local letters, details = string.rep('+', count), {}
+if ARGV[4] ~= '1' or not submit_plain() then letters, details = submit_each() end
 announce_lanes()
 write_events(cap)
-return replies
+return { letters, unpack(details) }

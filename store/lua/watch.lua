@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 --[[ watch: notes that a client waits for the end of jobs and workflows, up to 100 in all.
-  keys    1 events, then the state (s:<id>) of jobs and the record (wf:<id>) of workflows
+  keys    1 events, then the record (j:<id>) of jobs and the record (wf:<id>) of workflows
   args    1 channel of the client, 2 number of jobs
   reply   for each: 'waiting', 'ended', 'unknown'
   events  none
 ]]
 --@include lib/base.lua
+--@include lib/packs.lua
 --@include lib/jobs.lua
 
 local channel, jobs = ARGV[1], tonumber(ARGV[2])
@@ -16,9 +17,9 @@ for i = 2, #KEYS do
   local id = string.sub(name, -26)
   local letter, known
   if i - 1 <= jobs then
-    letter = redis.call('GETRANGE', name, 0, 0)
-    known = letter ~= '' or redis.call('EXISTS', prefix .. 'j:' .. id) == 1
-    if TERMINAL[letter] then letter = 'ended' end
+    local state = read_state(id)
+    known = state or redis.call('EXISTS', name) == 1
+    if state and TERMINAL[string.sub(state, 1, 1)] then letter = 'ended' end
   else
     local status = redis.call('HGET', name, 's')
     known = status

@@ -85,11 +85,6 @@ impl Keys {
         format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
-    /// String: how a job stands; absent while it waits for its first claim.
-    pub(crate) fn job_state(&self, id: JobId) -> String {
-        format!("{}s:{}", self.prefix, id.bare(&mut [0; 26]))
-    }
-
     /// String: the definition and input of a workflow; written once.
     pub(crate) fn workflow_definition(&self, id: WorkflowId) -> String {
         format!("{}wd:{}", self.prefix, id.bare(&mut [0; 26]))
@@ -148,7 +143,6 @@ mod tests {
         for key in [
             keys.events.clone(),
             keys.job(job),
-            keys.job_state(job),
             keys.workflow(workflow),
             keys.workflow_definition(workflow),
             keys.lane("n:a.b:"),

@@ -41,9 +41,9 @@ async fn node(url: &str, runs: &Arc<AtomicUsize>) -> RunningNode {
         .expect("a node")
 }
 
-/// A call of a script that names a record of a job: a submit.
+/// A call of a script on a unique key: a submit of a job that has one.
 fn is_submit(request: &Request<'_>) -> bool {
-    request.is("EVALSHA") && request.mentions("}:j:")
+    request.is("EVALSHA") && request.mentions("}:unique:")
 }
 
 /// A call of a script on the owners: a turn of a node.

@@ -4,17 +4,18 @@ local function cancel_job(id, reason, retention)
   local runs = prefix .. 'runs'
   local token = redis.call('HGET', runs, id)
   if token then
-    if string.sub(token, 1, 1) ~= 'c' then
+    local flag = string.sub(token, 1, 1)
+    if not CANCELLING[flag] then
       local node = string.sub(token, 2, 27)
-      redis.call('HSET', runs, id, 'c' .. string.sub(token, 2))
+      redis.call('HSET', runs, id, (flag == ':' and 'C' or 'c') .. string.sub(token, 2))
       redis.call('SADD', prefix .. 'cancels:' .. node, id)
       redis.call('PUBLISH', prefix .. 'cancel:' .. node, id)
     end
     return 'requested'
   end
-  local entry, ident, policy = job_header(id)
-  if not entry then return 'unknown' end
-  local text = redis.call('GET', prefix .. 's:' .. id)
+  local ident, policy = job_header(id)
+  if not ident then return 'unknown' end
+  local text = read_state(id)
   local state = parse_state(text)
   local letter = state.letter
   if TERMINAL[letter] then return letter end
@@ -24,15 +25,14 @@ local function cancel_job(id, reason, retention)
     redis.call('ZREM', prefix .. 'delayed', id)
     redis.call('ZREM', prefix .. 'paused', id)
   else
-    leave_lane(lane_of(ident), letter == 'P' and state.x or entry)
+    leave_lane(lane_of(ident), id)
   end
   local workflow = in_workflow(ident)
-  redis.call('SET', prefix .. 's:' .. id,
-    format_state('X', state, removal_time(retention, workflow), reason))
+  write_state(id, format_state('X', state, removal_time(retention, workflow), reason))
   local unique = policy_field(policy, 'u')
   if unique then release_unique(unique, id) end
   local detail = state.attempt .. US .. state.run .. US .. ident
-  emit('job.cancelled', job_item(id, detail, reason))
+  emit_job('job.cancelled', id, detail, reason)
   book_end(id, 'X', detail, retention, workflow, reason)
   return 'done'
 end

@@ -1,6 +1,6 @@
 -- What follows from the end of a job: removal after its retention, its unique key, its
 -- workflow, whoever waits for it.
-local ended_packets, ended_ids, inbox_items = {}, {}, {}
+local ended_packets, ended_in_workflows, inbox_items = {}, {}, {}
 
 local function send_inbox(item)
   inbox_items[#inbox_items + 1] = item
@@ -12,22 +12,28 @@ local function removal_time(retention, workflow)
   return now + retention
 end
 
+-- Books the end of jobs outside of workflows.
+local function book_ends(packs, letter, retention)
+  local packets = ended_packets[letter]
+  if not packets then
+    packets = {}
+    ended_packets[letter] = packets
+  end
+  local parts = packets[retention]
+  if parts then
+    parts[#parts + 1] = packs
+  else
+    packets[retention] = { packs }
+  end
+end
+
 -- Books the end of a job. `letter` is its final state, `detail` attempt US run US ident.
 local function book_end(id, letter, detail, retention, workflow, why)
-  ended_ids[#ended_ids + 1] = id
-  if workflow then
-    local item = 't' .. US .. letter .. US .. id .. US .. detail
-    if letter ~= 'C' then item = item .. US .. string.sub(why or '', 1, 500) end
-    send_inbox(item)
-    return
-  end
-  local packet = letter .. retention
-  local ids = ended_packets[packet]
-  if not ids then
-    ids = { letter = letter, retention = retention }
-    ended_packets[packet] = ids
-  end
-  ids[#ids + 1] = id
+  if not workflow then return book_ends(id, letter, retention) end
+  ended_in_workflows[#ended_in_workflows + 1] = id
+  local item = 't' .. US .. letter .. US .. id .. US .. detail
+  if letter ~= 'C' then item = item .. US .. string.sub(why or '', 1, 500) end
+  send_inbox(item)
 end
 
 local function release_unique(key, id)
@@ -55,21 +61,27 @@ local function tell_waiters(ids)
 end
 
 local function write_endings()
-  for _, ids in pairs(ended_packets) do
-    redis.call('ZADD', prefix .. 'ended', ids.retention == 0 and '+inf' or now + ids.retention,
-      now .. ids.letter .. table.concat(ids, ','))
-    if ids.letter == 'D' then
-      local scored = {}
-      for i, id in ipairs(ids) do
-        scored[2 * i - 1] = now
-        scored[2 * i] = id
+  local ended = ended_in_workflows
+  local awaited = redis.call('EXISTS', prefix .. 'waiters') == 1
+  for letter, packets in pairs(ended_packets) do
+    for retention, parts in pairs(packets) do
+      local packs = table.concat(parts, ',')
+      redis.call('ZADD', prefix .. 'ended', retention == 0 and '+inf' or now + retention,
+        now .. letter .. packs)
+      if awaited then unpack_ids(packs, ended) end
+      if letter == 'D' then
+        local scored = {}
+        for _, id in ipairs(unpack_ids(packs, {})) do
+          scored[#scored + 1] = now
+          scored[#scored + 1] = id
+        end
+        redis.call('ZADD', prefix .. 'dead', unpack(scored))
       end
-      redis.call('ZADD', prefix .. 'dead', unpack(scored))
     end
   end
   if #inbox_items > 0 then
     redis.call('XADD', prefix .. 'inbox', '*', 'b', table.concat(inbox_items, RS))
     ring('bell!leader')
   end
-  tell_waiters(ended_ids)
+  if awaited then tell_waiters(ended) end
 end

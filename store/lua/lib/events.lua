@@ -1,30 +1,66 @@
+--@include lib/packs.lua
 -- Collects the events of a call; they are written together as one entry of the log.
 -- Fields of an entry: '#' ordinal of its first event in this log, '@node' the node that acted,
 -- then one field for each run of events of one kind, its items joined by RS.
--- Items: job events     id US attempt US run US lane US workflow US task US iteration US error
+-- Items: job events     ids US attempt US run US lane US workflow US task US iteration US error
+--                       ids: packs of one or more, each of them an event of its own
 --        workflow events workflow US task US job US error
 --        node and leader events node US term
 -- Fields at the end that are empty may be missing.
-local event_fields, event_items, event_count = {}, nil, 0
+local event_fields, event_items, event_kind, event_count = {}, nil, nil, 0
+-- Jobs whose events differ by nothing but the id.
+local alike_ids, alike_detail
+
+local function close_alike()
+  if not alike_ids then return end
+  event_items[#event_items + 1] = pack(alike_ids) .. US .. alike_detail
+  alike_ids = nil
+end
+
+local function open_kind(kind, count)
+  event_count = event_count + count
+  if kind == event_kind then return end
+  close_alike()
+  local last = #event_fields
+  if event_items then event_fields[last] = table.concat(event_items, RS) end
+  event_kind, event_items = kind, {}
+  event_fields[last + 1] = kind
+  event_fields[last + 2] = ''
+end
 
 local function emit(kind, item)
-  event_count = event_count + 1
-  local last = #event_fields
-  if last > 0 and event_fields[last - 1] == kind then
-    event_items[#event_items + 1] = item
-    return
+  open_kind(kind, 1)
+  close_alike()
+  event_items[#event_items + 1] = item
+end
+
+-- The same event of several jobs: their ids as packs, and how many they are.
+local function emit_jobs(kind, packs, count, detail)
+  open_kind(kind, count)
+  close_alike()
+  event_items[#event_items + 1] = packs .. US .. detail
+end
+
+-- An event of a job. `detail` is attempt US run US ident, which is also the tail of a token.
+local function emit_job(kind, id, detail, why)
+  open_kind(kind, 1)
+  if why then
+    close_alike()
+    local _, separators = string.gsub(detail, US, '')
+    event_items[#event_items + 1] = id .. US .. detail
+      .. (separators >= 5 and US or US .. US .. US .. US) .. string.sub(why, 1, 500)
+  elseif alike_ids and alike_detail == detail then
+    alike_ids[#alike_ids + 1] = id
+  else
+    close_alike()
+    alike_ids, alike_detail = { id }, detail
   end
-  if event_items then
-    event_fields[last] = table.concat(event_items, RS)
-  end
-  event_items = { item }
-  event_fields[last + 1] = kind
-  event_fields[last + 2] = item
 end
 
 -- `cap` bounds the entries; the leader trims to about as many events.
 local function write_events(cap, node)
   if event_count == 0 then return end
+  close_alike()
   event_fields[#event_fields] = table.concat(event_items, RS)
   local ordinal = redis.call('INCRBY', prefix .. 'events:count', event_count) - event_count
   if node then

@@ -3,7 +3,7 @@ local function forget_jobs(ids)
   if #ids == 0 then return end
   local names = {}
   for i, id in ipairs(ids) do
-    local _, _, policy = job_header(id)
+    local _, policy = job_header(id)
     if policy then
       for field in string.gmatch(policy, '[^\31]+') do
         if string.sub(field, 1, 1) == 't' then
@@ -11,8 +11,8 @@ local function forget_jobs(ids)
         end
       end
     end
-    names[2 * i - 1] = prefix .. 'j:' .. id
-    names[2 * i] = prefix .. 's:' .. id
+    names[i] = prefix .. 'j:' .. id
+    redis.call('HDEL', prefix .. 's:' .. stem_of(id), string.sub(id, 26))
   end
   redis.call('UNLINK', unpack(names))
   redis.call('ZREM', prefix .. 'dead', unpack(ids))

@@ -1,29 +1,33 @@
 -- Records of jobs.
--- j:<id>  '<entry> <ident> <policy>\n<body>', written once. entry: '<created ms>-<seq>' of the
---         first lane entry, '-d' in place of the sequence when there was none. ident: lane, and
---         for a workflow's job US workflow US task US iteration. policy: '-' or fields joined by
---         US, one letter each: a max attempts, u unique key, t tag, U upstream jobs (last).
--- s:<id>  '<letter> <attempt> <run> <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until
---         the first claim has ended. letter: P waiting, S scheduled, R retrying, Z paused,
---         C completed, K skipped, D dead, X cancelled. x: lane entry of P, due time of S, R
---         (and Z, 0 when resumed by hand only), time of removal of C, K, D, X (0: kept).
+-- j:<id>  '<created ms> <ident> <policy>\n<body>', written once. ident: lane, and for a workflow's
+--         job US workflow US task US iteration. policy: '-' or fields joined by US, one letter
+--         each: a max attempts, u unique key, t tag, U upstream jobs (last).
+-- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
+--         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended. letter: P waiting, S scheduled, R retrying, Z paused,
+--         C completed, K skipped, D dead, X cancelled. x: '-' of P, due time of S, R (and Z,
+--         0 when resumed by hand only), time of removal of C, K, D, X (0: kept).
 --         tail: result of C, else why. rest: fields of newer versions, kept as they are.
+-- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>US<ident>', the token of the run.
+--         flag: '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'.
+--         Runs that one call began of one lane may share a token: it is proof together with the id.
 local TERMINAL = { C = true, K = true, D = true, X = true }
 
--- Entry, ident and policy of a job. Most fit into the first 4 KiB; what may be longer and is
+-- Ident and policy of a job; none without a record. Most fit into the first 4 KiB; what may be longer and is
 -- wanted are tags, as the upstream jobs behind them are read by nobody here.
 local function job_header(id)
   local size = 4096
   repeat
     local text = redis.call('GETRANGE', prefix .. 'j:' .. id, 0, size - 1)
-    local entry, ident, policy = string.match(text, '^(%S+) (%S+) (%S+)')
+    local ident, policy = string.match(text, '^%d+ (%S+) (%S+)')
     if #text < size or string.find(text, '\n', 1, true)
       or (policy and string.find('\31' .. policy, '\31U', 1, true)) then
-      return entry, ident, policy
+      return ident, policy
     end
     size = size * 8
   until false
 end
+
+local CANCELLING = { c = true, C = true }
 
 local function lane_of(ident)
   return string.match(ident, '^[^\31]+')
@@ -56,10 +60,27 @@ local function format_state(letter, state, x, tail)
     .. state.errors .. ' ' .. now .. ' ' .. x .. state.rest .. '\n' .. tail
 end
 
--- The item of a job's event. `detail` (attempt US run US ident) is also the tail of a token.
-local function job_item(id, detail, why)
-  local item = id .. US .. detail
-  if not why then return item end
-  local _, separators = string.gsub(detail, US, '')
-  return item .. (separators >= 5 and US or US .. US .. US .. US) .. string.sub(why, 1, 500)
+-- States, each by its stem: jobs that stand together mostly ended together.
+local function read_state(id)
+  return redis.call('HGET', prefix .. 's:' .. stem_of(id), string.sub(id, 26))
+end
+
+local function write_state(id, text)
+  redis.call('HSET', prefix .. 's:' .. stem_of(id), string.sub(id, 26), text)
+end
+
+-- The states of ids, in their order; false where there is none.
+local function read_states(ids)
+  local states, first = {}, 1
+  while first <= #ids do
+    local stem, last = stem_of(ids[first]), first
+    while ids[last + 1] and stem_of(ids[last + 1]) == stem do last = last + 1 end
+    local fields = {}
+    for place = first, last do fields[#fields + 1] = string.sub(ids[place], 26) end
+    for i, state in ipairs(redis.call('HMGET', prefix .. 's:' .. stem, unpack(fields))) do
+      states[first + i - 1] = state
+    end
+    first = last + 1
+  end
+  return states
 end

@@ -1,34 +1,67 @@
--- Lanes: one stream per (tier, task type, version), named '<tier>:<type>:<version>'. A lane
--- holds exactly the jobs that wait in it. The ready index of a tier names its lanes that have
--- work, scored by the age of their head.
+--@include lib/packs.lua
+-- Lanes: one stream per (tier, task type, version), named '<tier>:<type>:<version>', with the jobs
+-- that wait in it. An entry holds jobs that came together: a mark, and their ids as packs. The
+-- mark tells the claim what to look at: 'j' jobs outside of workflows without a state record, 'w'
+-- those of workflows without, 's' any with one.
+--   waiting       hash, lane to how many jobs wait in it
+--   taken         hash, lane to how many jobs of its oldest entry were claimed already
+--   holes:<lane>  hash, id to how many places in the lane are void, as the job left them
+--   ready:<tier>  sorted set of lanes that have work, without the tier, by the age of their head
 local filled = {}
 
--- Appends a job to its lane. `mark` is 'j' for a job without a state record, 's' with one.
-local function enqueue(lane, mark, id)
-  local entry = redis.call('XADD', prefix .. 'lane:' .. lane, '*', mark, id)
-  if not filled[lane] then filled[lane] = entry end
-  return entry
+local function lane_key(lane)
+  return prefix .. 'lane:' .. lane
 end
 
--- Makes lanes that were filled in this call known, and wakes one idle node for each type.
+-- Appends to a lane, with the next announce_lanes(): `count` jobs without a need for a look.
+local function enqueue_packs(lane, packs, count)
+  local parts = filled[lane] or { count = 0 }
+  filled[lane] = parts
+  parts.count = parts.count + count
+  parts[#parts + 1] = { mark = 'j', packs = packs }
+end
+
+-- The same for one job.
+local function enqueue(lane, mark, id)
+  local parts = filled[lane] or { count = 0 }
+  filled[lane] = parts
+  parts.count = parts.count + 1
+  local part = parts[#parts]
+  if not part or part.mark ~= mark or part.packs then
+    part = { mark = mark, ids = {} }
+    parts[#parts + 1] = part
+  end
+  part.ids[#part.ids + 1] = id
+end
+
+-- Writes what was appended, makes those lanes known, and wakes one idle node for each type.
 -- A lane that was ready before needs no bell: whoever left work in it has rung.
 local function announce_lanes()
-  for lane, entry in pairs(filled) do
-    local age = string.match(entry, '^%d+')
-    if redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 'NX', age,
+  for lane, parts in pairs(filled) do
+    for _, part in ipairs(parts) do
+      redis.call('XADD', lane_key(lane), '*', part.mark, part.packs or pack(part.ids))
+    end
+    redis.call('HINCRBY', prefix .. 'waiting', lane, parts.count)
+    if redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 'NX', now,
         string.sub(lane, 3)) == 1 then
       if redis.call('SADD', prefix .. 'lanes', lane) == 1 then ring('bell*') end
       ring('bell:' .. string.match(lane, '^.:([^:]*)'))
     end
   end
+  filled = {}
 end
 
--- Takes a waiting job out of its lane.
-local function leave_lane(lane, entry)
-  local stream = prefix .. 'lane:' .. lane
-  redis.call('XDEL', stream, entry)
-  if redis.call('XLEN', stream) == 0 then
-    redis.call('DEL', stream)
-    redis.call('ZREM', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.sub(lane, 3))
-  end
+-- Nothing waits in the lane any more.
+local function forget_lane(lane)
+  redis.call('DEL', lane_key(lane), prefix .. 'holes:' .. lane)
+  redis.call('HDEL', prefix .. 'waiting', lane)
+  redis.call('HDEL', prefix .. 'taken', lane)
+  redis.call('ZREM', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.sub(lane, 3))
+end
+
+-- Takes a waiting job out of its lane: its place becomes a hole.
+local function leave_lane(lane, id)
+  announce_lanes()
+  redis.call('HINCRBY', prefix .. 'holes:' .. lane, id, 1)
+  if redis.call('HINCRBY', prefix .. 'waiting', lane, -1) <= 0 then forget_lane(lane) end
 end

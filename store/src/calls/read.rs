@@ -57,7 +57,6 @@ impl Store {
         let mut names = vec![keys.events.clone(), keys.runs.clone()];
         for &job in jobs {
             names.push(keys.job(job));
-            names.push(keys.job_state(job));
         }
         let call = Invocation::new(&GET, &names);
         let mut reply = Reply::list("get", self.link.call(&call).await?)?;

@@ -28,7 +28,7 @@ impl Store {
     /// Refusals change nothing.
     pub async fn resume(&self, job: JobId) -> Result<(), CallError<ResumeRefusal>> {
         let keys = self.keys(job.shard())?;
-        let names = [keys.events.clone(), keys.job(job), keys.job_state(job)];
+        let names = [keys.events.clone(), keys.job(job)];
         let mut call = Invocation::new(&RESUME, &names);
         call.arg(self.shared.event_cap);
         let mut reply = Reply::list("resume", self.link.call(&call).await?)?;

@@ -36,7 +36,7 @@ impl Store {
     /// waiting, which shows that it had been retried.
     pub async fn retry(&self, job: JobId) -> Result<(), CallError<RetryRefusal>> {
         let keys = self.keys(job.shard())?;
-        let names = [keys.events.clone(), keys.job(job), keys.job_state(job)];
+        let names = [keys.events.clone(), keys.job(job)];
         let mut call = Invocation::new(&RETRY, &names);
         call.arg(self.shared.event_cap);
         let mut reply = Reply::list("retry", self.link.call(&call).await?)?;

@@ -6,6 +6,7 @@ use paceline_types::{JobId, JobSpec, ShardIndex, UniqueKey, UnixMillis};
 use super::MAX_BATCH;
 use crate::script::{Invocation, Script};
 use crate::wire::escape::escape;
+use crate::wire::pack::pack;
 use crate::wire::reply::Reply;
 use crate::wire::{job, millis};
 use crate::{Store, StoreError};
@@ -84,10 +85,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let keys = self.keys(shard)?;
-        let mut names = Vec::with_capacity(jobs.len() + 1);
-        names.push(keys.events.clone());
-        names.extend(jobs.iter().map(|new| keys.job(new.id)));
-
+        let mut names = vec![keys.events.clone()];
         let mut extras: Vec<(usize, &str, String, usize)> = Vec::new();
         for (index, new) in jobs.iter().enumerate() {
             let spec = &new.spec;
@@ -115,8 +113,23 @@ impl Store {
         }
 
         let payloads: usize = jobs.iter().map(|new| new.spec.payload.len() + 64).sum();
-        let mut call = Invocation::with_capacity(&SUBMIT, &names, jobs.len() + 2, payloads);
-        call.arg(self.shared.event_cap).arg(jobs.len());
+        let same_lane = |one: &NewJob, next: &NewJob| job::same_lane(&one.spec, &next.spec);
+        let groups = || jobs.chunk_by(same_lane);
+        let mut call = Invocation::with_capacity(
+            &SUBMIT,
+            &names,
+            4 + 3 * groups().count() + jobs.len() + 4 * extras.len(),
+            payloads,
+        );
+        call.arg(self.shared.event_cap)
+            .arg(groups().count())
+            .arg(jobs.len())
+            .arg(i32::from(extras.is_empty()));
+        for group in groups() {
+            call.arg(job::lane(&group[0].spec))
+                .arg(group.len())
+                .arg(pack(group.iter().map(|new| new.id)));
+        }
         for new in jobs {
             call.bytes(&job::encode(&new.spec, None, None));
         }
@@ -125,7 +138,17 @@ impl Store {
         }
 
         let mut reply = Reply::list("submit", self.link.call(&call).await?)?;
-        jobs.iter().map(|new| verdict(&mut reply, new)).collect()
+        let letters = reply.text()?;
+        if letters.len() != jobs.len() {
+            return Err(StoreError::protocol("submit", "a letter a job", &letters));
+        }
+        jobs.iter()
+            .zip(letters.chars())
+            .map(|(new, letter)| match letter {
+                '+' | '=' => Ok(Ok(Submitted::Created)),
+                _ => verdict(&mut reply, new),
+            })
+            .collect()
     }
 }
 
@@ -137,24 +160,19 @@ fn verdict(
     let id = |bare: &str| {
         JobId::from_bare(bare).map_err(|_| StoreError::protocol("submit", "an id", &text))
     };
-    Ok(match (text.as_str(), &new.spec.unique_key, new.spec.due) {
-        ("+" | "=", ..) => Ok(Submitted::Created),
-        (other, key, due) => {
-            if let Some(bare) = other.strip_prefix('=') {
-                Ok(Submitted::Existing(id(bare)?))
-            } else if let (Some(bare), Some(key)) = (other.strip_prefix("!u"), key) {
-                Err(SubmitRefusal::Duplicate {
-                    key: key.clone(),
-                    holder: id(bare)?,
-                })
-            } else if let (Some(now), Due::At(at)) = (other.strip_prefix("!p"), due) {
-                Err(SubmitRefusal::InThePast {
-                    at,
-                    now: now.parse().unwrap_or(0),
-                })
-            } else {
-                return Err(StoreError::protocol("submit", "a verdict", &text));
-            }
-        }
+    Ok(if let Some(bare) = text.strip_prefix('=') {
+        Ok(Submitted::Existing(id(bare)?))
+    } else if let (Some(bare), Some(key)) = (text.strip_prefix("!u"), &new.spec.unique_key) {
+        Err(SubmitRefusal::Duplicate {
+            key: key.clone(),
+            holder: id(bare)?,
+        })
+    } else if let (Some(now), Due::At(at)) = (text.strip_prefix("!p"), new.spec.due) {
+        Err(SubmitRefusal::InThePast {
+            at,
+            now: now.parse().unwrap_or(0),
+        })
+    } else {
+        return Err(StoreError::protocol("submit", "a verdict", &text));
     })
 }

@@ -12,6 +12,7 @@ use super::MAX_BATCH;
 use crate::script::{Invocation, Script};
 use crate::wire::escape::escape;
 use crate::wire::job::JobRecord;
+use crate::wire::pack::{pack, unpack};
 use crate::wire::reply::Reply;
 use crate::wire::state::{Run, State};
 use crate::wire::{millis, plain};
@@ -226,28 +227,20 @@ impl Store {
     pub async fn turn(&self, shard: ShardIndex, turn: &Turn<'_>) -> Result<TurnReply, StoreError> {
         debug_assert!(turn.settle.len() <= MAX_BATCH);
         let keys = self.keys(shard)?;
-        let mut names = Vec::with_capacity(turn.settle.len() + 2);
-        names.push(keys.events.clone());
-        names.push(keys.runs.clone());
-        names.extend(turn.settle.iter().map(|settle| keys.job_state(settle.job)));
-
         let serves = turn.claim.as_ref().map_or(0, |claim| claim.serves.len());
-        let arguments = 16 + 4 * turn.settle.len() + 3 * serves;
+        let arguments = 16 + 3 * turn.settle.len() + 3 * serves;
         let mut call = Invocation::with_capacity(
             &TURN,
-            &names,
+            &[&keys.events, &keys.runs],
             arguments,
-            160 * turn.settle.len() + 32 * serves,
+            64 * turn.settle.len() + 32 * serves,
         );
         call.arg(turn.node.bare(&mut [0; 26]) as &str)
             .arg(turn.slot)
             .arg(turn.number)
             .arg(self.shared.event_cap)
-            .arg(turn.settle.len())
             .arg(millis(RETENTION_FAILED));
-        for settle in turn.settle {
-            add_settle(&mut call, settle);
-        }
+        add_settles(&mut call, turn.settle);
         let uniques: Vec<_> = turn
             .settle
             .iter()
@@ -287,44 +280,92 @@ pub const RETENTION_FAILED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long completed jobs are kept unless said otherwise: 1 hour.
 pub const RETENTION_COMPLETED: Duration = Duration::from_secs(3600);
 
-fn add_settle(call: &mut Invocation, settle: &Settle) {
-    let retention = millis(settle.retention);
-    // A delay of a moment still goes through the delayed set, as a retry does.
-    let delay = |delay: &Duration| millis(*delay).max(1);
-    let unused = settle.attempt.saturating_sub(1);
-    let (code, attempt, number, why) = match &settle.settlement {
-        Settlement::Completed { .. } => ('C', settle.attempt, retention, ""),
-        Settlement::Skipped { reason } => ('K', settle.attempt, retention, reason.as_str()),
-        Settlement::Retry {
-            delay: wait,
-            error,
-            uses_attempt,
-        } => {
-            let attempt = if *uses_attempt {
-                settle.attempt
-            } else {
-                unused
+/// Runs that ended alike stand together: what they share is sent once.
+fn add_settles(call: &mut Invocation, settles: &[Settle]) {
+    let ends: Vec<End> = settles.iter().map(End::of).collect();
+    let groups = || ends.chunk_by(|one, next| one.is_alike(next));
+    call.arg(groups().count());
+    for group in groups() {
+        let End {
+            code,
+            attempt,
+            number,
+            settle,
+            ..
+        } = &group[0];
+        let place = if settle.in_workflow { 'w' } else { '.' };
+        let run = settle.run;
+        redis::RedisWrite::write_arg_fmt(call, format_args!("{code}{place} {attempt} {run}"));
+        call.bytes(&settle.token.0)
+            .arg(number)
+            .arg(pack(group.iter().map(|end| end.settle.job)));
+        for end in group {
+            let settle = end.settle;
+            match &settle.settlement {
+                Settlement::Completed { result } => call.bytes(result),
+                _ => call.bytes(plain(end.why, MAX_ERROR).as_bytes()),
             };
-            ('R', attempt, delay(wait), error.as_str())
         }
-        Settlement::Repeat { delay } => ('P', unused, millis(*delay), ""),
-        Settlement::Paused { after, error } => (
-            'Z',
-            settle.attempt,
-            after.as_ref().map_or(0, delay),
-            error.as_str(),
-        ),
-        Settlement::Dead { error } => ('D', settle.attempt, retention, error.as_str()),
-        Settlement::Released => ('L', unused, 0, ""),
-    };
-    let place = if settle.in_workflow { 'w' } else { '.' };
-    let run = settle.run;
-    redis::RedisWrite::write_arg_fmt(call, format_args!("{code}{place} {attempt} {run}"));
-    call.bytes(&settle.token.0).arg(number);
-    match &settle.settlement {
-        Settlement::Completed { result } => call.bytes(result),
-        _ => call.bytes(plain(why, MAX_ERROR).as_bytes()),
-    };
+    }
+}
+
+/// What a settlement is to the script.
+struct End<'a> {
+    settle: &'a Settle,
+    code: char,
+    attempt: u32,
+    /// A retention or a delay, by the code.
+    number: u64,
+    why: &'a str,
+}
+
+impl End<'_> {
+    fn of(settle: &Settle) -> End<'_> {
+        let retention = millis(settle.retention);
+        // A delay of a moment still goes through the delayed set, as a retry does.
+        let delay = |delay: &Duration| millis(*delay).max(1);
+        let unused = settle.attempt.saturating_sub(1);
+        let (code, attempt, number, why) = match &settle.settlement {
+            Settlement::Completed { .. } => ('C', settle.attempt, retention, ""),
+            Settlement::Skipped { reason } => ('K', settle.attempt, retention, reason.as_str()),
+            Settlement::Retry {
+                delay: wait,
+                error,
+                uses_attempt,
+            } => {
+                let attempt = if *uses_attempt {
+                    settle.attempt
+                } else {
+                    unused
+                };
+                ('R', attempt, delay(wait), error.as_str())
+            }
+            Settlement::Repeat { delay } => ('P', unused, millis(*delay), ""),
+            Settlement::Paused { after, error } => (
+                'Z',
+                settle.attempt,
+                after.as_ref().map_or(0, delay),
+                error.as_str(),
+            ),
+            Settlement::Dead { error } => ('D', settle.attempt, retention, error.as_str()),
+            Settlement::Released => ('L', unused, 0, ""),
+        };
+        End {
+            settle,
+            code,
+            attempt,
+            number,
+            why,
+        }
+    }
+
+    fn is_alike(&self, other: &End<'_>) -> bool {
+        self.settle.token == other.settle.token
+            && self.code == other.code
+            && self.attempt == other.attempt
+            && self.number == other.number
+            && self.settle.in_workflow == other.settle.in_workflow
+    }
 }
 
 fn parse_reply(value: Value) -> Result<TurnReply, StoreError> {
@@ -345,10 +386,10 @@ fn parse_reply(value: Value) -> Result<TurnReply, StoreError> {
         .collect::<Result<_, _>>()?;
     let unregistered = reply.text()? == "unregistered";
     let more = reply.int()? == 1;
-    let mut claims = reply.nested()?;
-    let mut claimed = Vec::with_capacity(claims.len());
-    while claims.len() > 0 {
-        claimed.push(parse_claim(claims.nested()?)?);
+    let mut groups = reply.nested()?;
+    let mut claimed = Vec::new();
+    while groups.len() > 0 {
+        parse_claims(groups.nested()?, &mut claimed)?;
     }
     Ok(TurnReply {
         settled,
@@ -358,30 +399,31 @@ fn parse_reply(value: Value) -> Result<TurnReply, StoreError> {
     })
 }
 
-fn parse_claim(mut claim: Reply) -> Result<Claimed, StoreError> {
-    let bare = claim.text()?;
-    let job = JobId::from_bare(&bare).map_err(|_| StoreError::protocol("turn", "an id", &bare))?;
-    let token = claim.bytes()?;
-    let record = claim.bytes()?;
-    let state = claim.bytes()?;
-    let mut upstream_parts = claim.nested()?;
-    let mut upstream = Vec::with_capacity(upstream_parts.len());
-    while upstream_parts.len() > 0 {
-        upstream.push(upstream_parts.bytes()?);
-    }
+/// Reads claims that share a token.
+fn parse_claims(mut group: Reply, claimed: &mut Vec<Claimed>) -> Result<(), StoreError> {
+    let token = group.bytes()?;
+    let packs = group.text()?;
+    let ids = unpack(&packs).ok_or_else(|| StoreError::protocol("turn", "ids", &packs))?;
+    let mut records = group.nested()?;
+    let state = State::parse(&group.bytes()?);
+    let upstream = group.nested()?.all_bytes()?;
     let run = Run::parse(&token).ok_or_else(|| StoreError::protocol("turn", "a token", &token))?;
-    let record = JobRecord::parse(&record)
-        .ok_or_else(|| StoreError::protocol("turn", "the record of a job", &record))?;
-    let state = State::parse(&state);
-    Ok(Claimed {
-        job,
-        token: RunToken(token),
-        attempt: run.attempt,
-        run: run.run,
-        crashes: state.as_ref().map_or(0, |state| state.crashes),
-        consecutive_errors: state.as_ref().map_or(0, |state| state.errors),
-        claimed_at: run.claimed_at,
-        record,
-        upstream,
-    })
+    claimed.reserve(records.len());
+    for job in ids {
+        let record = records.bytes()?;
+        let record = JobRecord::parse(&record)
+            .ok_or_else(|| StoreError::protocol("turn", "the record of a job", &record))?;
+        claimed.push(Claimed {
+            job,
+            token: RunToken(token.clone()),
+            attempt: run.attempt,
+            run: run.run,
+            crashes: state.as_ref().map_or(0, |state| state.crashes),
+            consecutive_errors: state.as_ref().map_or(0, |state| state.errors),
+            claimed_at: run.claimed_at,
+            record,
+            upstream: upstream.clone(),
+        });
+    }
+    Ok(())
 }

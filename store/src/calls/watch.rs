@@ -90,7 +90,7 @@ impl Store {
                     names.push(match watched[index] {
                         Watchable::Job(id) => {
                             jobs += 1;
-                            keys.job_state(id)
+                            keys.job(id)
                         }
                         Watchable::Workflow(id) => keys.workflow(id),
                     });

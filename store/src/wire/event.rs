@@ -4,6 +4,7 @@ use bytes::Bytes;
 use paceline_types::event::EventCursor;
 use paceline_types::{Event, EventKind, JobId, NodeId, ShardIndex, TaskName, TaskType, WorkflowId};
 
+use super::pack::bare_ids;
 use super::{RS, US};
 
 /// One entry of the log, read: its events, and the ordinal of the first of them.
@@ -42,14 +43,33 @@ pub(crate) fn parse(shard: ShardIndex, id: &str, fields: &[(Bytes, Bytes)]) -> O
                         sequence,
                         index: u32::try_from(entry.events.len()).ok()?,
                     };
-                    entry
-                        .events
-                        .push(parse_item(shard, cursor, kind.clone(), acting, item));
+                    let first = parse_item(shard, cursor, kind.clone(), acting, item);
+                    let alike = if kind.as_str().starts_with("job.") {
+                        alike(&first, item)
+                    } else {
+                        Vec::new()
+                    };
+                    entry.events.push(first);
+                    entry.events.extend(alike);
                 }
             }
         }
     }
     Some(entry)
+}
+
+/// The events of the other jobs that share an item with the first one.
+fn alike(first: &Event, item: &str) -> Vec<Event> {
+    let packs = item.split(US).next().unwrap_or_default();
+    let others = bare_ids(packs).skip(1).zip(1..);
+    others
+        .map(|(bare, place)| {
+            let mut event = first.clone();
+            event.job_id = JobId::from_bare(&bare).ok();
+            event.cursor.index += place;
+            event
+        })
+        .collect()
 }
 
 fn parse_item(
@@ -78,7 +98,7 @@ fn parse_item(
     let mut next = || fields.next().filter(|field| !field.is_empty());
     match event.kind.as_str().split('.').next() {
         Some("job") => {
-            event.job_id = next().and_then(|id| JobId::from_bare(id).ok());
+            event.job_id = next().and_then(|packs| JobId::from_bare(&bare_ids(packs).next()?).ok());
             event.attempt = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
             event.run = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
             event.task_type = next().and_then(|lane| TaskType::new(lane.split(':').nth(1)?).ok());
@@ -117,6 +137,8 @@ mod tests {
         let job = JobId::from_parts(1, ShardIndex(0), 3);
         let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
         let bare = |text: String| text.split('_').nth(1).expect("prefix").to_owned();
+        let other = JobId::from_parts(1, ShardIndex(0), 5);
+        let jk = crate::wire::pack::pack([job, other]);
         let (n, j, w) = (
             bare(node.to_string()),
             bare(job.to_string()),
@@ -128,7 +150,7 @@ mod tests {
             (
                 bytes("job.completed"),
                 bytes(&format!(
-                    "{j}\u{1f}1\u{1f}2\u{1f}n:a.b:\u{1e}\
+                    "{jk}\u{1f}1\u{1f}2\u{1f}n:a.b:\u{1e}\
                      {j}\u{1f}1\u{1f}1\u{1f}n:a.b:v1\u{1f}{w}\u{1f}task\u{1f}0"
                 )),
             ),
@@ -152,23 +174,27 @@ mod tests {
             [
                 "job.completed",
                 "job.completed",
+                "job.completed",
                 "job.dead",
                 "leader.elected"
             ]
         );
         assert_eq!(entry.events[0].node_id, Some(node));
         assert_eq!(entry.events[0].run, Some(2));
-        assert_eq!(entry.events[1].workflow_id, Some(workflow));
+        assert_eq!(entry.events[0].job_id, Some(job));
+        assert_eq!(entry.events[1].job_id, Some(other));
+        assert_eq!(entry.events[1].run, Some(2));
+        assert_eq!(entry.events[2].workflow_id, Some(workflow));
         assert_eq!(
-            entry.events[1].workflow_task.as_ref().map(TaskName::as_str),
+            entry.events[2].workflow_task.as_ref().map(TaskName::as_str),
             Some("task")
         );
         assert_eq!(
-            entry.events[1].task_type.as_ref().map(TaskType::as_str),
+            entry.events[2].task_type.as_ref().map(TaskType::as_str),
             Some("a.b")
         );
-        assert_eq!(entry.events[2].error.as_deref(), Some("boom"));
-        assert_eq!(entry.events[3].term, Some(7));
-        assert_eq!(entry.events[3].cursor.to_string(), "1700-5.3");
+        assert_eq!(entry.events[3].error.as_deref(), Some("boom"));
+        assert_eq!(entry.events[4].term, Some(7));
+        assert_eq!(entry.events[4].cursor.to_string(), "1700-5.4");
     }
 }

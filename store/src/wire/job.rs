@@ -1,7 +1,7 @@
 //! The record of a job (`j:<id>`): what was asked for, written once.
 //!
-//! `<entry> <ident> <policy>\n<options>\n<payload>`. The script writes the entry; the client the
-//! rest. `options` is one line of JSON, empty for a plain job: the node reads it, scripts do not.
+//! `<created ms> <ident> <policy>\n<options>\n<payload>`. The script writes the moment; the client
+//! the rest. `options` is one line of JSON, empty for a plain job: the node reads it, scripts do not.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use paceline_types::{
 use serde::{Deserialize, Serialize};
 
 use super::escape::{escape, unescape};
+use super::pack::pack;
 use super::{US, millis};
 
 /// The task of a workflow that a job executes.
@@ -79,6 +80,13 @@ pub(crate) fn lane(spec: &JobSpec) -> String {
     )
 }
 
+/// Whether two jobs wait in the same lane.
+pub(crate) fn same_lane(one: &JobSpec, other: &JobSpec) -> bool {
+    one.task_type == other.task_type
+        && one.priority.tier() == other.priority.tier()
+        && one.version == other.version
+}
+
 /// What the client contributes to a record: `<ident> <policy>\n<options>\n<payload>`.
 pub(crate) fn encode(
     spec: &JobSpec,
@@ -138,13 +146,14 @@ fn policy(spec: &JobSpec, upstream: Option<&UpstreamRef>) -> String {
         fields.push(format!("u{}", escape(key.as_str())));
     }
     fields.extend(spec.tags.iter().map(|tag| format!("t{tag}")));
-    let sources: Vec<String> = upstream
-        .into_iter()
-        .flat_map(|upstream| &upstream.sources)
-        .filter_map(|(_, job)| job.map(|job| job.bare(&mut [0; 26]).to_owned()))
-        .collect();
+    let sources = pack(
+        upstream
+            .into_iter()
+            .flat_map(|upstream| &upstream.sources)
+            .filter_map(|(_, job)| *job),
+    );
     if !sources.is_empty() {
-        fields.push(format!("U{}", sources.join(".")));
+        fields.push(format!("U{sources}"));
     }
     if fields.is_empty() {
         "-".to_owned()
@@ -159,8 +168,8 @@ impl JobRecord {
         let line = record.iter().position(|&byte| byte == b'\n')?;
         let head = std::str::from_utf8(&record[..line]).ok()?;
         let mut head = head.splitn(3, ' ');
-        let (entry, ident, policy) = (head.next()?, head.next()?, head.next()?);
-        let created_at = entry.split_once('-')?.0.parse().ok()?;
+        let created_at = head.next()?.parse().ok()?;
+        let (ident, policy) = (head.next()?, head.next()?);
         let body = record.slice(line + 1..);
         let options_end = body.iter().position(|&byte| byte == b'\n')?;
         let options: Options = if options_end == 0 {
@@ -224,7 +233,7 @@ mod tests {
         workflow: Option<&WorkflowRef>,
         upstream: Option<&UpstreamRef>,
     ) -> JobRecord {
-        let mut record = b"1700000000000-3 ".to_vec();
+        let mut record = b"1700000000000 ".to_vec();
         record.extend(encode(spec, workflow, upstream));
         JobRecord::parse(&record.into()).expect("record")
     }

@@ -86,6 +86,12 @@ impl Reply {
         ))
     }
 
+    /// Every part left as bytes.
+    pub(crate) fn all_bytes(self) -> Result<Vec<Bytes>, StoreError> {
+        let what = self.what;
+        self.parts.map(|part| bytes_of(what, part)).collect()
+    }
+
     /// Text of every part left.
     pub(crate) fn rest(self) -> Result<Vec<String>, StoreError> {
         let what = self.what;

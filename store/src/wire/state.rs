@@ -13,7 +13,7 @@ pub(crate) struct State {
     pub(crate) errors: u32,
     /// When it got there.
     pub(crate) at: UnixMillis,
-    /// Lane entry, due time or time of removal, by the letter.
+    /// Due time or time of removal, by the letter.
     pub(crate) x: String,
     /// Result or reason.
     pub(crate) tail: Bytes,
@@ -63,7 +63,8 @@ pub(crate) fn status_of(letter: char) -> Option<JobStatus> {
     })
 }
 
-/// The proof of owning a run, as the claim handed it out: opaque, compared as a whole.
+/// The proof of owning a run, as the claim handed it out: opaque, compared as a whole. Runs that
+/// one claim began may share it; together with the job's id it names one run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunToken(pub(crate) Bytes);
 
@@ -78,7 +79,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Reads `<flag><node> <claimed ms> <attempt>US<run>US<ident>`.
+    /// Reads `<flag><node> <claimed ms> <attempt>US<run>US<ident>`; `lua/lib/jobs.lua` tells more.
     pub(crate) fn parse(token: &[u8]) -> Option<Run> {
         let text = std::str::from_utf8(token).ok()?;
         let mut parts = text.splitn(3, ' ');
@@ -86,7 +87,7 @@ impl Run {
         let claimed_at = parts.next()?.parse().ok()?;
         let mut detail = parts.next()?.split(super::US);
         Some(Run {
-            cancel_requested: owner.starts_with('c'),
+            cancel_requested: owner.starts_with(['c', 'C']),
             node: NodeId::from_bare(owner.get(1..)?).ok()?,
             claimed_at,
             attempt: detail.next()?.parse().ok()?,

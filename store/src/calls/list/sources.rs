@@ -3,6 +3,7 @@
 use paceline_types::{JobId, ShardIndex, Tag, TaskType, UnixMillis};
 use redis::Value;
 
+use crate::wire::pack::bare_ids;
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
@@ -60,7 +61,8 @@ impl Store {
         Ok(Slice::new(ids, next))
     }
 
-    /// Waiting jobs, lane by lane, oldest first. Position: `<lane>|<entry>`.
+    /// Waiting jobs, lane by lane, oldest first, with those of its oldest entry that run already
+    /// and those that left. Position: `<lane>|<entry>|<jobs of the entry that were read>`.
     pub(super) async fn waiting(
         &self,
         shard: ShardIndex,
@@ -76,34 +78,39 @@ impl Store {
             task_type.is_none_or(|wanted| lane.split(':').nth(1) == Some(wanted.as_str()))
         });
         lanes.sort();
-        let (from_lane, mut from_entry) = position.split_once('|').unwrap_or(("", ""));
+        let mut parts = position.splitn(3, '|');
+        let from_lane = parts.next().unwrap_or_default();
+        let mut from_entry = parts.next().filter(|entry| !entry.is_empty());
+        let mut skip: usize = parts.next().and_then(|read| read.parse().ok()).unwrap_or(0);
         let mut ids = Vec::new();
         for lane in lanes.iter().filter(|lane| lane.as_str() >= from_lane) {
-            let after = if lane == from_lane {
-                std::mem::take(&mut from_entry)
-            } else {
-                ""
-            };
+            let from = from_entry.take().filter(|_| lane == from_lane);
             let mut command = redis::cmd("XRANGE");
             command
                 .arg(keys.lane(lane))
-                .arg(if after.is_empty() {
-                    "-".to_owned()
-                } else {
-                    format!("({after}")
-                })
+                .arg(from.unwrap_or("-"))
                 .arg("+")
                 .arg("COUNT")
-                .arg(limit - ids.len());
+                // One more, as the first may have been read to its end.
+                .arg(limit - ids.len() + 1);
             let mut entries = Reply::list("XRANGE", self.link.command(&command).await?)?;
             while entries.len() > 0 {
                 let mut entry = entries.nested()?;
                 let entry_id = entry.text()?;
                 let mut fields = entry.nested()?;
                 let _mark = fields.text()?;
-                ids.push(fields.text()?);
-                if ids.len() == limit {
-                    return Ok(Slice::new(ids, Some(format!("{lane}|{entry_id}"))));
+                let packs = fields.text()?;
+                let first = if from == Some(entry_id.as_str()) {
+                    std::mem::take(&mut skip)
+                } else {
+                    0
+                };
+                for (index, id) in bare_ids(&packs).enumerate().skip(first) {
+                    ids.push(id);
+                    if ids.len() == limit {
+                        let next = format!("{lane}|{entry_id}|{}", index + 1);
+                        return Ok(Slice::new(ids, Some(next)));
+                    }
                 }
             }
         }
@@ -228,14 +235,11 @@ impl Store {
             let letter = packet.chars().nth(13).unwrap_or('?');
             let moment = packet.get(..13).and_then(|at| at.parse().ok()).unwrap_or(0);
             if letters.is_empty() && letter != 'w' || letters.contains(&letter) {
-                for (index, id) in packet
-                    .get(14..)
-                    .unwrap_or("")
-                    .split(',')
+                for (index, id) in bare_ids(packet.get(14..).unwrap_or(""))
                     .enumerate()
                     .skip(skip)
                 {
-                    ids.push(id.to_owned());
+                    ids.push(id);
                     ended_at.push(moment);
                     if ids.len() == limit {
                         let next = Some(format!("{score}|{head}|{}", index + 1));

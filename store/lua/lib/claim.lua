@@ -1,0 +1,292 @@
+-- Which jobs a node is given.
+local TIERS = { 'h', 'n', 'l' }
+
+-- Handlers from ARGV behind `at`, as a function from a task type to the one that serves it:
+-- exact type first, else the longest pattern.
+local function read_handlers(count, at)
+  local exact, patterns = {}, {}
+  for _ = 1, count do
+    local pattern, handler = ARGV[at + 1], { version = ARGV[at + 2], free = tonumber(ARGV[at + 3]) }
+    at = at + 3
+    if string.sub(pattern, -1) == '*' then
+      handler.stem = string.sub(pattern, 1, -2)
+      patterns[#patterns + 1] = handler
+    else
+      exact[pattern] = handler
+    end
+  end
+  return function(task_type)
+    local best = exact[task_type]
+    if best then return best end
+    for _, handler in ipairs(patterns) do
+      if string.sub(task_type, 1, #handler.stem) == handler.stem
+        and (not best or #handler.stem > #best.stem) then
+        best = handler
+      end
+    end
+    exact[task_type] = best
+    return best
+  end
+end
+
+-- Lanes of a tier that the node serves now, oldest first; all that it serves go into `served`.
+-- Older ones that are for others are looked past, up to a thousand of them.
+local function lanes_for(tier, handler_of, served)
+  local lanes, first, names = {}, 0, nil
+  repeat
+    names = redis.call('ZRANGE', prefix .. 'ready:' .. tier, first, first + 99)
+    first = first + 100
+    for _, name in ipairs(names) do
+      local task_type, version = string.match(name, '^([^:]*):(.*)$')
+      local handler = handler_of(task_type)
+      if handler and (version == '' or handler.version == '' or version == handler.version) then
+        local lane = { lane = tier .. ':' .. name, handler = handler, task_type = task_type }
+        served[#served + 1] = lane
+        if handler.free > 0 then lanes[#lanes + 1] = lane end
+      end
+    end
+  until #lanes > 0 or #names < 100 or first == 1000
+  return lanes
+end
+
+-- How many of `wanted` jobs each tier gives. Seat s of all claims of the node belongs to the
+-- tier that s modulo the sum of the weights falls into, among tiers that have work.
+local function shares(wanted, weights, ticket, candidates)
+  local quota, total = { h = 0, n = 0, l = 0 }, 0
+  for _, tier in ipairs(TIERS) do
+    if #candidates[tier] > 0 then total = total + weights[tier] end
+  end
+  if total == 0 then return quota end
+  for seat = ticket, ticket + wanted - 1 do
+    local place = seat % total
+    for _, tier in ipairs(TIERS) do
+      if #candidates[tier] > 0 then
+        if place < weights[tier] then
+          quota[tier] = quota[tier] + 1
+          break
+        end
+        place = place - weights[tier]
+      end
+    end
+  end
+  return quota
+end
+
+-- Takes jobs of one entry that share a mark: ids, and segments of them with one lane. Jobs that
+-- need no look share a segment. `packs` names them when they are the whole entry.
+local function pick(picked, lane, mark, ids, first, last, packs)
+  local all, segment = picked.ids, picked[#picked]
+  if mark ~= 'j' then
+    for place = first, last do
+      all[#all + 1] = ids[place]
+      picked[#picked + 1] = { lane = lane, mark = mark, first = #all, last = #all,
+        packs = { ids[place] } }
+    end
+    return
+  end
+  if not segment or segment.mark ~= 'j' or segment.lane ~= lane then
+    segment = { lane = lane, mark = mark, first = #all + 1, packs = {} }
+    picked[#picked + 1] = segment
+  end
+  for place = first, last do all[#all + 1] = ids[place] end
+  segment.last = #all
+  segment.packs[#segment.packs + 1] = packs or pack(ids, first, last)
+end
+
+-- The first `most` of ids[first..] whose place is no hole; holes on the way are used up. Also
+-- returns the last place that was looked at.
+local function without_holes(holes, ids, first, most)
+  local live = {}
+  local counts = redis.call('HMGET', holes, unpack(ids, first))
+  for place = first, #ids do
+    local id, count = ids[place], tonumber(counts[place - first + 1] or 0)
+    if count == 0 then
+      live[#live + 1] = id
+    elseif count == 1 then
+      redis.call('HDEL', holes, id)
+    else
+      redis.call('HINCRBY', holes, id, -1)
+    end
+    if #live == most then return live, place end
+  end
+  return live, #ids
+end
+
+-- Takes up to `share` jobs off the head of a lane. Returns how many, and whether it is empty now.
+local function take_lane(lane, share, picked)
+  local stream, holes = lane_key(lane), prefix .. 'holes:' .. lane
+  local has_holes = redis.call('EXISTS', holes) == 1
+  local skipped = tonumber(redis.call('HGET', prefix .. 'taken', lane) or 0)
+  local skip, got, from, ask, head = skipped, 0, '-', 2, nil
+  repeat
+    local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', ask)
+    for _, entry in ipairs(entries) do
+      if got == share then
+        head = entry[1]
+        break
+      end
+      local mark, packs = entry[2][1], entry[2][2]
+      local ids = unpack_ids(packs, {})
+      local last = math.min(#ids, skip + share - got)
+      if has_holes then
+        local live
+        live, last = without_holes(holes, ids, skip + 1, share - got)
+        if #live > 0 then pick(picked, lane, mark, live, 1, #live) end
+        got = got + #live
+      else
+        pick(picked, lane, mark, ids, skip + 1, last, skip == 0 and last == #ids and packs)
+        got = got + last - skip
+      end
+      if last < #ids then
+        head, skip = entry[1], last
+        break
+      end
+      skip, from = 0, '(' .. entry[1]
+    end
+    if not head and #entries < ask then
+      forget_lane(lane)
+      return got, true
+    end
+    ask = share - got + 1
+  until head
+  redis.call('XTRIM', stream, 'MINID', head)
+  redis.call('HINCRBY', prefix .. 'waiting', lane, -got)
+  if skip > 0 then
+    redis.call('HSET', prefix .. 'taken', lane, skip)
+  elseif skipped > 0 then
+    redis.call('HDEL', prefix .. 'taken', lane)
+  end
+  redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.match(head, '^%d+'),
+    string.sub(lane, 3))
+  return got, false
+end
+
+-- Takes up to `want` jobs of the lanes of one tier, oldest lane first. Returns how many.
+local function take_jobs(lanes, want, picked)
+  local taken = 0
+  for _, lane in ipairs(lanes) do
+    local share = math.min(want - taken, lane.handler.free)
+    if share > 0 and not lane.empty then
+      local got
+      got, lane.empty = take_lane(lane.lane, share, picked)
+      taken = taken + got
+      lane.handler.free = lane.handler.free - got
+    end
+    if taken == want then break end
+  end
+  return taken
+end
+
+-- The states of the upstream jobs that a record asks for.
+local function upstream_of(record)
+  local ident, policy = string.match(record, '^%S+ (%S+) (%S+)')
+  local sources = in_workflow(ident) and policy_field(policy, 'U')
+  if not sources then return {} end
+  local states = read_states(unpack_ids(sources, {}))
+  for i, state in ipairs(states) do states[i] = state or '' end
+  return states
+end
+
+-- Begins the runs of what was picked. Returns them in groups of one token.
+local function begin_runs(picked, node, slot, number)
+  local ids, names, marked, looked_at = picked.ids, {}, {}, {}
+  for place, id in ipairs(ids) do names[place] = prefix .. 'j:' .. id end
+  local found, texts = redis.call('MGET', unpack(names)), {}
+  for _, segment in ipairs(picked) do
+    if segment.mark == 's' then
+      marked[#marked + 1], looked_at[#looked_at + 1] = segment.first, ids[segment.first]
+    end
+  end
+  if #marked > 0 then
+    for i, state in ipairs(read_states(looked_at)) do texts[marked[i]] = state end
+  end
+
+  local claims, owners, begun = {}, {}, {}
+  for _, segment in ipairs(picked) do
+    local kept, records = {}, {}
+    for place = segment.first, segment.last do
+      -- A record that somebody deleted by hand leaves nothing to run.
+      if found[place] then
+        kept[#kept + 1], records[#records + 1] = ids[place], found[place]
+      end
+    end
+    if #kept > 0 then
+      local ident, attempt, run, upstream = segment.lane, 1, 1, {}
+      local text = texts[segment.first] or ''
+      if segment.mark ~= 'j' then
+        ident = string.match(records[1], '^%S+ (%S+)')
+        if in_workflow(ident) then upstream = upstream_of(records[1]) end
+      end
+      if text ~= '' then
+        attempt, run = string.match(text, '^%a (%d+) (%d+)')
+        attempt, run = attempt + 1, run + 1
+      end
+      local detail = attempt .. US .. run .. US .. ident
+      local token = (text ~= '' and ':' or '.') .. node .. ' ' .. now .. ' ' .. detail
+      local n = #owners
+      for _, id in ipairs(kept) do
+        owners[n + 1], owners[n + 2] = id, token
+        n = n + 2
+      end
+      local complete = #kept == segment.last - segment.first + 1
+      local packs = complete and table.concat(segment.packs, ',') or pack(kept)
+      emit_jobs('job.started', packs, #kept, detail)
+      begun[#begun + 1] = packs
+      claims[#claims + 1] = { token, packs, records, text, upstream }
+    end
+  end
+  if #begun > 0 then
+    redis.call('HSET', KEYS[2], unpack(owners))
+    redis.call('HSET', prefix .. 'turn:' .. node, slot, number .. ' ' .. table.concat(begun, ','))
+  end
+  return claims
+end
+
+-- What an earlier sending of this turn claimed: its reply was lost.
+local function hand_out_again(node, packs)
+  local claims = {}
+  for _, id in ipairs(unpack_ids(packs, {})) do
+    local token = redis.call('HGET', KEYS[2], id)
+    local record = redis.call('GET', prefix .. 'j:' .. id)
+    if token and record and string.sub(token, 2, 27) == node then
+      claims[#claims + 1] = { token, id, { record },
+        read_state(id) or '', upstream_of(record) }
+    end
+  end
+  return claims
+end
+
+-- Returns the answer, claims in groups of one token, and 1 when served work was left.
+local function claim(wanted, node, slot, number, at)
+  local lease = redis.call('ZSCORE', prefix .. 'leases', node)
+  if not lease or tonumber(lease) < now then return 'unregistered', {}, 0 end
+  local last = redis.call('HGET', prefix .. 'turn:' .. node, slot)
+  if last and string.match(last, '^%d+') == number then
+    return 'ok', hand_out_again(node, string.match(last, ' (.*)$')), 1
+  end
+
+  local weights = { h = tonumber(ARGV[at + 1]), n = tonumber(ARGV[at + 2]), l = tonumber(ARGV[at + 3]) }
+  local handler_of = read_handlers(tonumber(ARGV[at + 5]), at + 5)
+  local candidates, served = {}, {}
+  for _, tier in ipairs(TIERS) do candidates[tier] = lanes_for(tier, handler_of, served) end
+  local quota = shares(wanted, weights, tonumber(ARGV[at + 4]), candidates)
+
+  local picked, open = { ids = {} }, wanted
+  for _, tier in ipairs(TIERS) do
+    if quota[tier] > 0 then open = open - take_jobs(candidates[tier], quota[tier], picked) end
+  end
+  -- What a tier could not use goes to the others, most urgent first.
+  for _, tier in ipairs(TIERS) do
+    if open > 0 then open = open - take_jobs(candidates[tier], open, picked) end
+  end
+  local claims, left = {}, 0
+  if #picked.ids > 0 then claims = begin_runs(picked, node, slot, number) end
+  -- Work that is left may be for others: the bell that brought this node here is passed on.
+  for _, lane in ipairs(served) do
+    if not lane.empty then
+      if lane.handler.free > 0 then left = 1 end
+      ring('bell:' .. lane.task_type)
+    end
+  end
+  return 'ok', claims, left
+end
