@@ -43,7 +43,8 @@ end
 local consumed, parked, unmarked = list(), list(), list()
 local after, ahead = arg(), tonumber(arg())
 local outcomes, whole = {}, true
-local closed = {}
+local closed, marked, finished = {}, {}, {}
+local jobs, bodies, names, cancels = {}, {}, {}, {}
 
 local function unmark(id)
   redis.call('SREM', prefix .. 'workflows:unfinished', id)
@@ -97,29 +98,41 @@ for i = 1, tonumber(arg()) do
       fields[#fields + 1] = moment
       redis.call('ZADD', prefix .. 'workflows:deadlines', moment, id)
     end
-    redis.call(more == '1' and 'SADD' or 'SREM', prefix .. 'workflows:unfinished', id)
+    local marks = more == '1' and marked or finished
+    marks[#marks + 1] = id
     for _ = 1, 2 * tonumber(arg()) do fields[#fields + 1] = arg() end
     redis.call('HSET', record, unpack(fields))
 
-    local records = {}
     for _ = 1, tonumber(arg()) do
-      local job, rest = arg(), arg()
-      local name = prefix .. 'j:' .. job
-      if redis.call('EXISTS', name) == 0 then
-        local ident = string.match(rest, '^%S+')
-        records[#records + 1] = name
-        records[#records + 1] = now .. ' ' .. rest
-        enqueue(lane_of(ident), 'w', job)
-        emit_job('job.enqueued', job, '0' .. US .. '0' .. US .. ident)
-      end
+      local n = #jobs + 1
+      jobs[n], bodies[n] = arg(), arg()
+      names[n] = prefix .. 'j:' .. jobs[n]
     end
-    if #records > 0 then redis.call('MSET', unpack(records)) end
 
-    local cancels, reason = tonumber(arg()), arg()
-    for _ = 1, cancels do cancel_job(arg(), reason, 0) end
+    local count, reason = tonumber(arg()), arg()
+    for _ = 1, count do cancels[#cancels + 1] = { arg(), reason } end
     for _ = 1, tonumber(arg()) do emit(arg(), arg()) end
   end
 end
+
+-- The jobs of all commits. A dispatched task keeps the name of its job, so one may be there.
+if #jobs > 0 then
+  local known, records = redis.call('EXISTS', unpack(names)) > 0, {}
+  for n, job in ipairs(jobs) do
+    if not known or redis.call('EXISTS', names[n]) == 0 then
+      local ident = string.match(bodies[n], '^%S+')
+      records[#records + 1] = names[n]
+      records[#records + 1] = now .. ' ' .. bodies[n]
+      enqueue(lane_of(ident), 'w', job)
+      emit_job('job.enqueued', job, detail_of('0', '0', ident))
+    end
+  end
+  if #records > 0 then redis.call('MSET', unpack(records)) end
+end
+-- What is cancelled may have been dispatched by the same commit.
+for _, cancel in ipairs(cancels) do cancel_job(cancel[1], cancel[2], 0) end
+if #marked > 0 then redis.call('SADD', prefix .. 'workflows:unfinished', unpack(marked)) end
+if #finished > 0 then redis.call('SREM', prefix .. 'workflows:unfinished', unpack(finished)) end
 
 if whole then
   if #consumed > 0 then redis.call('XDEL', KEYS[2], unpack(consumed)) end

@@ -29,7 +29,7 @@ if #ids > 0 then
       end
       enqueue(lane_of(ident), 's', id)
       write_state(id, format_state('P', state, '-', state.tail))
-      emit_job(kind, id, state.attempt .. US .. state.run .. US .. ident)
+      emit_job(kind, id, detail_of(state.attempt, state.run, ident))
       moved = moved + 1
     end
   end

@@ -37,7 +37,7 @@ for i = 1, #scan[2], 2 do
       local attempt, run = string.match(string.sub(token, 43), '^(%d+)\31(%d+)')
       state.attempt, state.run = tonumber(attempt), tonumber(run) + 1
       state.crashes, state.errors = state.crashes + 1, state.errors + 1
-      local detail = string.sub(token, 43)
+      local detail = detail_of(attempt, run, ident)
       local workflow = in_workflow(ident)
       local limit = tonumber(policy_field(policy, 'a') or 'inf')
       local letter, why

@@ -21,7 +21,7 @@ redis.call('ZREM', prefix .. 'delayed', id)
 state.errors = 0
 enqueue(lane_of(ident), 's', id)
 write_state(id, format_state('P', state, '-', state.tail))
-emit_job('job.resumed', id, state.attempt .. US .. state.run .. US .. ident)
+emit_job('job.resumed', id, detail_of(state.attempt, state.run, ident))
 announce_lanes()
 write_events(ARGV[1])
 return { 'ok' }

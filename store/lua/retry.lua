@@ -28,7 +28,7 @@ redis.call('ZREM', prefix .. 'dead', id)
 state.attempt, state.crashes, state.errors = 0, 0, 0
 enqueue(lane_of(ident), 's', id)
 write_state(id, format_state('P', state, '-', state.tail))
-emit_job('job.retrying', id, '0' .. US .. state.run .. US .. ident)
+emit_job('job.retrying', id, detail_of('0', state.run, ident))
 announce_lanes()
 write_events(ARGV[1])
 return { 'ok' }

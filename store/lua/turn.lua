@@ -3,8 +3,8 @@
   keys    1 events, 2 runs
   args    1 node, 2 slot, 3 number of the turn in that slot, 4 event cap,
           5 retention of cancelled jobs in ms, 6 number of groups of alike settles,
-          for each group: '<code><w|.> <attempt> <run>', token, number, packs of its jobs,
-                          then the tail of each
+          for each group: '<code><w|.> <attempt> <run>', token, number, packs of its jobs, their
+                          ident unless w, then for each its ident if w, and its tail
             codes  C completed, K skipped, D dead (number: retention in ms; tail: result or why)
                    R retry, P repeat (number: delay in ms)   Z pause (number: ms, 0 by hand)
                    L hand back
@@ -13,8 +13,8 @@
           for each handler: pattern, version ('' any), free slots
   reply   {one letter a settle: '.' done, 'c' ended cancelled, 'r' done before, 'f' fenced,
            'ok' | 'none' | 'unregistered', 1 when served work was left,
-           for each group of claims with one token: {token, packs, {record of each}, state,
-           {state of each upstream}}; only groups of one job have a state or upstreams}
+           for each group of claims with one token: {token, packs, {record of each}, state (of
+           one job alone), {for each job, unless none has any: {state of each upstream}}}}
   events  job.completed, job.failed, job.dead, job.cancelled, job.paused, job.scheduled,
           job.dispatched, job.started
 ]]

@@ -31,7 +31,7 @@ local function cancel_job(id, reason, retention)
   write_state(id, format_state('X', state, removal_time(retention, workflow), reason))
   local unique = policy_field(policy, 'u')
   if unique then release_unique(unique, id) end
-  local detail = state.attempt .. US .. state.run .. US .. ident
+  local detail = detail_of(state.attempt, state.run, ident)
   emit_job('job.cancelled', id, detail, reason)
   book_end(id, 'X', detail, retention, workflow, reason)
   return 'done'

@@ -72,11 +72,11 @@ local function shares(wanted, weights, ticket, candidates)
   return quota
 end
 
--- Takes jobs of one entry that share a mark: ids, and segments of them with one lane. Jobs that
--- need no look share a segment. `packs` names them when they are the whole entry.
+-- Takes jobs of one entry: ids, and segments of them with one lane and one mark; those with a state
+-- stand alone. `packs` names them when they are the whole entry.
 local function pick(picked, lane, mark, ids, first, last, packs)
   local all, segment = picked.ids, picked[#picked]
-  if mark ~= 'j' then
+  if mark == 's' then
     for place = first, last do
       all[#all + 1] = ids[place]
       picked[#picked + 1] = { lane = lane, mark = mark, first = #all, last = #all,
@@ -84,7 +84,7 @@ local function pick(picked, lane, mark, ids, first, last, packs)
     end
     return
   end
-  if not segment or segment.mark ~= 'j' or segment.lane ~= lane then
+  if not segment or segment.mark ~= mark or segment.lane ~= lane then
     segment = { lane = lane, mark = mark, first = #all + 1, packs = {} }
     picked[#picked + 1] = segment
   end
@@ -177,14 +177,18 @@ local function take_jobs(lanes, want, picked)
   return taken
 end
 
--- The states of the upstream jobs that a record asks for.
-local function upstream_of(record)
-  local ident, policy = string.match(record, '^%S+ (%S+) (%S+)')
-  local sources = in_workflow(ident) and policy_field(policy, 'U')
+-- The states of the upstream jobs that a record of a workflow's job asks for.
+local function upstream_of(policy)
+  local sources = policy_field(policy, 'U')
   if not sources then return {} end
   local states = read_states(unpack_ids(sources, {}))
   for i, state in ipairs(states) do states[i] = state or '' end
   return states
+end
+
+-- Ident and policy of a whole record.
+local function head_of(record)
+  return string.match(record, '^%d+ (%S+) (%S+)')
 end
 
 -- Begins the runs of what was picked. Returns them in groups of one token.
@@ -211,18 +215,13 @@ local function begin_runs(picked, node, slot, number)
       end
     end
     if #kept > 0 then
-      local ident, attempt, run, upstream = segment.lane, 1, 1, {}
-      local text = texts[segment.first] or ''
-      if segment.mark ~= 'j' then
-        ident = string.match(records[1], '^%S+ (%S+)')
-        if in_workflow(ident) then upstream = upstream_of(records[1]) end
-      end
+      local text, attempt, run = texts[segment.first] or '', 1, 1
       if text ~= '' then
         attempt, run = string.match(text, '^%a (%d+) (%d+)')
         attempt, run = attempt + 1, run + 1
       end
-      local detail = attempt .. US .. run .. US .. ident
-      local token = (text ~= '' and ':' or '.') .. node .. ' ' .. now .. ' ' .. detail
+      local begins = attempt .. US .. run
+      local token = (text ~= '' and ':' or '.') .. node .. ' ' .. now .. ' ' .. begins
       local n = #owners
       for _, id in ipairs(kept) do
         owners[n + 1], owners[n + 2] = id, token
@@ -230,9 +229,18 @@ local function begin_runs(picked, node, slot, number)
       end
       local complete = #kept == segment.last - segment.first + 1
       local packs = complete and table.concat(segment.packs, ',') or pack(kept)
-      emit_jobs('job.started', packs, #kept, detail)
+      local upstreams = {}
+      if segment.mark == 'j' then
+        emit_jobs('job.started', packs, #kept, begins .. US .. segment.lane)
+      else
+        for i, record in ipairs(records) do
+          local ident, policy = head_of(record)
+          emit_job('job.started', kept[i], begins .. US .. ident)
+          if in_workflow(ident) then upstreams[i] = upstream_of(policy) end
+        end
+      end
       begun[#begun + 1] = packs
-      claims[#claims + 1] = { token, packs, records, text, upstream }
+      claims[#claims + 1] = { token, packs, records, text, upstreams }
     end
   end
   if #begun > 0 then
@@ -249,8 +257,9 @@ local function hand_out_again(node, packs)
     local token = redis.call('HGET', KEYS[2], id)
     local record = redis.call('GET', prefix .. 'j:' .. id)
     if token and record and string.sub(token, 2, 27) == node then
-      claims[#claims + 1] = { token, id, { record },
-        read_state(id) or '', upstream_of(record) }
+      local ident, policy = head_of(record)
+      claims[#claims + 1] = { token, id, { record }, read_state(id) or '',
+        in_workflow(ident) and { upstream_of(policy) } or {} }
     end
   end
   return claims

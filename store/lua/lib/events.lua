@@ -41,7 +41,7 @@ local function emit_jobs(kind, packs, count, detail)
   event_items[#event_items + 1] = packs .. US .. detail
 end
 
--- An event of a job. `detail` is attempt US run US ident, which is also the tail of a token.
+-- An event of a job. `detail` is attempt US run US ident.
 local function emit_job(kind, id, detail, why)
   open_kind(kind, 1)
   if why then

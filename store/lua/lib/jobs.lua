@@ -7,9 +7,9 @@
 --         C completed, K skipped, D dead, X cancelled. x: '-' of P, due time of S, R (and Z,
 --         0 when resumed by hand only), time of removal of C, K, D, X (0: kept).
 --         tail: result of C, else why. rest: fields of newer versions, kept as they are.
--- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>US<ident>', the token of the run.
---         flag: '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'.
---         Runs that one call began of one lane may share a token: it is proof together with the id.
+-- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>', the token of the run. flag:
+--         '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'. Runs that
+--         one call began may share a token: it is proof together with the id.
 local TERMINAL = { C = true, K = true, D = true, X = true }
 
 -- Ident and policy of a job; none without a record. Most fit into the first 4 KiB; what may be longer and is
@@ -28,6 +28,10 @@ local function job_header(id)
 end
 
 local CANCELLING = { c = true, C = true }
+
+local function detail_of(attempt, run, ident)
+  return attempt .. US .. run .. US .. ident
+end
 
 local function lane_of(ident)
   return string.match(ident, '^[^\31]+')

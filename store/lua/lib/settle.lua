@@ -7,8 +7,8 @@ local ENDED = { C = 'job.completed', K = 'job.completed', D = 'job.dead', X = 'j
 local WAITS = { R = 'job.failed', P = 'job.scheduled', Z = 'job.paused' }
 
 -- Settles one run that the caller owns. `text` is the state from before the run, if there is one.
-local function settle_run(place, id, run, tail, text, cancelled)
-  local code, value, detail = run.code, run.number, run.detail
+local function settle_run(place, id, run, ident, tail, text, cancelled)
+  local code, value, detail = run.code, run.number, run.begins .. ident
   local crashes, errors, rest = '0', '0', ''
   if text then
     crashes, errors, rest = string.match(text, '^%a %d+ %d+ (%d+) (%d+) %d+ %S+([^\n]*)\n')
@@ -26,7 +26,7 @@ local function settle_run(place, id, run, tail, text, cancelled)
     ended[place] = id
   elseif code == 'L' or (code == 'P' and value == 0) then
     code, tail, x = 'P', '', '-'
-    enqueue(lane_of(string.match(detail, '^%d+\31%d+\31(.*)$')), 's', id)
+    enqueue(lane_of(ident), 's', id)
     emit_job('job.dispatched', id, detail)
   else
     x = now + value
@@ -53,34 +53,37 @@ local function settle_run(place, id, run, tail, text, cancelled)
 end
 
 -- Most runs: the first of their jobs, and they completed. They share all but id and result.
-local function complete_runs(run, ids, tails)
-  local first, last, start = run.first, run.last, run.completed
-  local place = first
+local function complete_runs(run, ids, idents, tails)
+  local place = run.first
   for one in string.gmatch(run.packs, '[^,]+') do
     local fields, n = {}, 0
     for at = 26, #one do
-      fields[n + 1], fields[n + 2] = string.sub(one, at, at), start .. tails[place]
+      fields[n + 1], fields[n + 2] = string.sub(one, at, at), run.completed .. tails[place]
       settled[#settled + 1] = ids[place]
       n, place = n + 2, place + 1
     end
     redis.call('HSET', prefix .. 's:' .. stem_of(one), unpack(fields))
   end
-  emit_jobs('job.completed', run.packs, last - first + 1, run.detail)
   if run.workflow then
-    for place = first, last do book_end(ids[place], 'C', run.detail, 0, true) end
+    for i = run.first, run.last do
+      local detail = run.begins .. idents[i]
+      emit_job('job.completed', ids[i], detail)
+      book_end(ids[i], 'C', detail, 0, true)
+    end
   else
+    emit_jobs('job.completed', run.packs, run.last - run.first + 1, run.begins .. run.ident)
     book_ends(run.packs, 'C', run.number)
   end
 end
 
--- Reads groups of alike runs from ARGV behind `at`, with ids and tails of all of them.
+-- Reads groups of alike runs from ARGV behind `at`, with ids, idents and tails of all of them.
 -- Returns where the arguments go on.
-local function read_settles(count, at, cancelled_retention, runs, ids, tails)
+local function read_settles(count, at, cancelled_retention, runs, ids, idents, tails)
   for group = 1, count do
     local head, token, number = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
     local run = {
       code = string.sub(head, 1, 1), workflow = string.sub(head, 2, 2) == 'w',
-      counters = string.sub(head, 4), token = token, detail = string.sub(token, 43),
+      counters = string.sub(head, 4), token = token, begins = string.sub(token, 43) .. US,
       number = number, cancelled_retention = cancelled_retention,
       marked = string.sub(token, 1, 1) == ':', packs = ARGV[at + 4], first = #ids + 1,
     }
@@ -91,7 +94,13 @@ local function read_settles(count, at, cancelled_retention, runs, ids, tails)
         .. removal_time(number, run.workflow) .. '\n'
     end
     at = at + 4
+    if not run.workflow then
+      at = at + 1
+      run.ident = ARGV[at]
+    end
     for place = run.first, run.last do
+      if run.workflow then at = at + 1 end
+      idents[place] = run.ident or ARGV[at]
       at = at + 1
       tails[place] = ARGV[at]
     end
@@ -101,7 +110,7 @@ local function read_settles(count, at, cancelled_retention, runs, ids, tails)
 end
 
 -- Settles the runs of a group one by one.
-local function settle_each(run, ids, tails, owners)
+local function settle_each(run, ids, idents, tails, owners)
   local places, looked_at, texts = {}, {}, {}
   for place = run.first, run.last do
     if run.marked or not owners[place] then
@@ -113,11 +122,11 @@ local function settle_each(run, ids, tails, owners)
     local owner, text = owners[place], texts[place]
     if owner == run.token then
       answers[place] = '.'
-      settle_run(place, ids[place], run, tails[place], text, false)
+      settle_run(place, ids[place], run, idents[place], tails[place], text, false)
     elseif owner and CANCELLING[string.sub(owner, 1, 1)]
       and string.sub(owner, 2) == string.sub(run.token, 2) then
       answers[place] = 'c'
-      settle_run(place, ids[place], run, tails[place], text, true)
+      settle_run(place, ids[place], run, idents[place], tails[place], text, true)
     else
       local number = tonumber(string.match(run.counters, '%d+$'))
       answers[place] = not owner and text and parse_state(text).run == number and 'r' or 'f'
@@ -136,15 +145,15 @@ end
 -- Returns where the arguments go on.
 local function settle(groups, at, cancelled_retention)
   if groups == 0 then return at end
-  local runs, ids, tails = {}, {}, {}
-  at = read_settles(groups, at, cancelled_retention, runs, ids, tails)
+  local runs, ids, idents, tails = {}, {}, {}, {}
+  at = read_settles(groups, at, cancelled_retention, runs, ids, idents, tails)
   local owners = redis.call('HMGET', KEYS[2], unpack(ids))
   for _, run in ipairs(runs) do
     if run.completed and all_own(run, owners) then
-      complete_runs(run, ids, tails)
+      complete_runs(run, ids, idents, tails)
       for place = run.first, run.last do answers[place], ended[place] = '.', ids[place] end
     else
-      settle_each(run, ids, tails, owners)
+      settle_each(run, ids, idents, tails, owners)
     end
   end
 

@@ -81,7 +81,7 @@ fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreError> {
         spec,
         workflow,
         created_at,
-        upstream: _,
+        ..
     } = JobRecord::parse(&reading.record)
         .ok_or_else(|| StoreError::protocol("get", "the record of a job", &reading.record))?;
     let state = State::parse(&reading.state);

@@ -55,6 +55,8 @@ pub struct Settle {
     pub run: u64,
     /// What becomes of the job.
     pub settlement: Settlement,
+    /// Lane and place in a workflow, as the job's record says.
+    pub ident: Bytes,
     /// Released when the job ends.
     pub unique_key: Option<UniqueKey>,
     /// Whether its workflow must be told. Such jobs are kept as long as their workflow.
@@ -73,6 +75,7 @@ impl Settle {
             attempt: claimed.attempt,
             run: claimed.run,
             settlement,
+            ident: claimed.record.ident.clone(),
             unique_key: claimed.record.spec.unique_key.clone(),
             in_workflow: claimed.record.workflow.is_some(),
             retention,
@@ -299,8 +302,14 @@ fn add_settles(call: &mut Invocation, settles: &[Settle]) {
         call.bytes(&settle.token.0)
             .arg(number)
             .arg(pack(group.iter().map(|end| end.settle.job)));
+        if !settle.in_workflow {
+            call.bytes(&settle.ident);
+        }
         for end in group {
             let settle = end.settle;
+            if settle.in_workflow {
+                call.bytes(&settle.ident);
+            }
             match &settle.settlement {
                 Settlement::Completed { result } => call.bytes(result),
                 _ => call.bytes(plain(end.why, MAX_ERROR).as_bytes()),
@@ -365,6 +374,7 @@ impl End<'_> {
             && self.attempt == other.attempt
             && self.number == other.number
             && self.settle.in_workflow == other.settle.in_workflow
+            && (self.settle.in_workflow || self.settle.ident == other.settle.ident)
     }
 }
 
@@ -406,13 +416,17 @@ fn parse_claims(mut group: Reply, claimed: &mut Vec<Claimed>) -> Result<(), Stor
     let ids = unpack(&packs).ok_or_else(|| StoreError::protocol("turn", "ids", &packs))?;
     let mut records = group.nested()?;
     let state = State::parse(&group.bytes()?);
-    let upstream = group.nested()?.all_bytes()?;
+    let mut upstreams = group.nested()?;
     let run = Run::parse(&token).ok_or_else(|| StoreError::protocol("turn", "a token", &token))?;
     claimed.reserve(records.len());
     for job in ids {
         let record = records.bytes()?;
         let record = JobRecord::parse(&record)
             .ok_or_else(|| StoreError::protocol("turn", "the record of a job", &record))?;
+        let upstream = match upstreams.len() {
+            0 => Vec::new(),
+            _ => upstreams.nested()?.all_bytes()?,
+        };
         claimed.push(Claimed {
             job,
             token: RunToken(token.clone()),
@@ -422,7 +436,7 @@ fn parse_claims(mut group: Reply, claimed: &mut Vec<Claimed>) -> Result<(), Stor
             consecutive_errors: state.as_ref().map_or(0, |state| state.errors),
             claimed_at: run.claimed_at,
             record,
-            upstream: upstream.clone(),
+            upstream,
         });
     }
     Ok(())

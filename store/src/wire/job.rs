@@ -50,6 +50,8 @@ pub struct JobRecord {
     pub upstream: Option<UpstreamRef>,
     /// When it was accepted.
     pub created_at: UnixMillis,
+    /// Lane and place in a workflow, as scripts read them.
+    pub(crate) ident: Bytes,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -170,6 +172,7 @@ impl JobRecord {
         let mut head = head.splitn(3, ' ');
         let created_at = head.next()?.parse().ok()?;
         let (ident, policy) = (head.next()?, head.next()?);
+        let raw_ident = record.slice_ref(ident.as_bytes());
         let body = record.slice(line + 1..);
         let options_end = body.iter().position(|&byte| byte == b'\n')?;
         let options: Options = if options_end == 0 {
@@ -219,6 +222,7 @@ impl JobRecord {
             workflow,
             upstream: options.upstream,
             created_at,
+            ident: raw_ident,
         })
     }
 }

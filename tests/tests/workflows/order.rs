@@ -23,14 +23,14 @@ feature_test! {
         assert_eq!(
             theatre.tale(handle.id()).await,
             [
-                "job.enqueued a",
                 "workflow.started",
                 "workflow.task.dispatched a",
+                "job.enqueued a",
                 "job.started a",
                 "job.completed a",
-                "job.enqueued b",
                 "workflow.task.completed a",
                 "workflow.task.dispatched b",
+                "job.enqueued b",
                 "job.started b",
                 "job.completed b",
                 "workflow.task.completed b",
