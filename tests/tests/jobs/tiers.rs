@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use paceline_client::{Client, JobRequest};
 use paceline_node::{Context, Node, NodeBuilder};
-use paceline_tests::{Env, Look, Pen, Serve, feature_test, notes, open};
-use paceline_types::{Priority, Tier, TierWeights};
+use paceline_tests::{Env, History, Look, Pen, Serve, feature_test, notes, open};
+use paceline_types::{EventKind, JobId, Priority, Tier, TierWeights};
 use serde_json::json;
 
 use crate::{done, options};
@@ -63,18 +63,25 @@ feature_test! {
     /// Row 4: the stated bound with other weights and with more slots, and nothing starves while
     /// the tiers above never run dry.
     async fn the_lowest_tier_is_served_within_its_bound(env: Env) {
-        let client = Client::from_store(open(&env.url(), env.namespace(), 1).await);
+        let store = open(&env.url(), env.namespace(), 1).await;
+        let client = Client::from_store(store.clone());
         backlog(&client, [(8, 150), (4, 150), (2, 30)]).await;
         let (pen, mut ran) = notes();
         let node = one_shard(&env)
             .concurrency(3)
             .weights(TierWeights::new(3, 2, 1))
-            .serve("work", options(), pen, async |pen, context, _| tell(pen, context).await)
+            .serve("work", options(), pen, async |pen, context, _| {
+                pen.note((context.job_id(), context.priority().tier()));
+                Ok(done())
+            })
             .start()
             .await
             .unwrap();
-        let claims = ran.take(330).await;
-        // Three run at once, so their notes may swap places.
+        let tiers: BTreeMap<JobId, Tier> = ran.take(330).await.into_iter().collect();
+        // Three run at once, so only the log knows in which order they were claimed.
+        let history = History::read(&store).await;
+        let started = history.events.iter().filter(|event| event.kind == EventKind::JobStarted);
+        let claims: Vec<Tier> = started.map(|event| tiers[&event.job_id.unwrap()]).collect();
         for window in claims[..160].windows(12) {
             let low = shares(window).get(&Tier::Low).copied().unwrap_or(0);
             assert!((1..=3).contains(&low), "{low} of {window:?}");
