@@ -20,6 +20,7 @@ mod place;
 mod request;
 mod retry;
 mod sentinel;
+mod separate;
 mod slot;
 mod slot_map;
 mod stats;
@@ -33,6 +34,7 @@ use redis::{Cmd, Pipeline, Value};
 
 pub use blocking::{Blocking, StreamEntry};
 pub use error::{ConnectError, StoreError};
+pub(crate) use separate::Separate;
 pub use stats::LinkStats;
 pub use subscription::{Signal, Subscription};
 
