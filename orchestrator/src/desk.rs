@@ -8,6 +8,7 @@
 //! inbox holds the other up.
 
 mod bench;
+mod plans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use paceline_types::WorkflowId;
 
 use bench::{Bench, Found, read};
+use plans::Plans;
 
 use crate::cache::Cache;
 use crate::draft::Draft;
@@ -32,7 +34,7 @@ pub const MAX_EFFECTS: usize = 100;
 const BACKLOG_SHARE: usize = 25;
 
 /// Most events that are applied in one turn, and so most instances that it loads.
-pub const MAX_EVENTS: usize = 80;
+pub const MAX_EVENTS: usize = 100;
 
 /// Most instances of the backlog that one turn goes on with.
 pub(crate) const MAX_BACKLOG: usize = 20;
@@ -92,6 +94,7 @@ pub struct Answers {
 pub struct Desk<L> {
     ledger: Arc<L>,
     cache: Cache,
+    plans: Plans,
     backlog: Backlog,
 }
 
@@ -127,6 +130,7 @@ impl<L: Ledger> Desk<L> {
         Desk {
             ledger,
             cache: Cache::new(cache_bytes),
+            plans: Plans::default(),
             backlog: Backlog::default(),
         }
     }
@@ -328,7 +332,9 @@ impl<L: Ledger> Desk<L> {
             for (workflow, stored) in unknown.into_iter().zip(stored) {
                 found.insert(
                     workflow,
-                    stored.map_or(Found::Missing, |stored| read(workflow, stored)),
+                    stored.map_or(Found::Missing, |stored| {
+                        read(&mut self.plans, workflow, stored)
+                    }),
                 );
             }
         }

@@ -20,7 +20,7 @@ use crate::term::Term;
 use crate::transition::Event;
 
 /// Entries that are read at once unless configured otherwise.
-pub const DEFAULT_ENTRIES: usize = 20;
+pub const DEFAULT_ENTRIES: usize = 100;
 
 /// Turns that are small after one failed.
 const CAREFUL_TURNS: u32 = 32;

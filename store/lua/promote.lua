@@ -27,7 +27,7 @@ if #ids > 0 then
         state.errors = 0
         redis.call('ZREM', prefix .. 'paused', id)
       end
-      enqueue(lane_of(ident), 's', id)
+      enqueue(lane_of(ident), id)
       write_state(id, format_state('P', state, '-', state.tail))
       emit_job(kind, id, detail_of(state.attempt, state.run, ident))
       moved = moved + 1

@@ -57,7 +57,7 @@ for i = 1, #scan[2], 2 do
         book_end(id, letter, detail, retention, workflow, why)
       else
         why = 'node_' .. node .. ' was lost while it ran the job'
-        enqueue(lane_of(ident), 's', id)
+        enqueue(lane_of(ident), id)
         write_state(id, format_state('P', state, '-', why))
         emit_job('job.auto_recovered', id, detail, why)
         handed_on = handed_on + 1

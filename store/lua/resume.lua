@@ -19,7 +19,7 @@ if state.letter ~= 'Z' then return { 'state', state.letter or 'P' } end
 redis.call('ZREM', prefix .. 'paused', id)
 redis.call('ZREM', prefix .. 'delayed', id)
 state.errors = 0
-enqueue(lane_of(ident), 's', id)
+enqueue(lane_of(ident), id)
 write_state(id, format_state('P', state, '-', state.tail))
 emit_job('job.resumed', id, detail_of(state.attempt, state.run, ident))
 announce_lanes()

@@ -31,7 +31,7 @@ local function submit_plain()
   if redis.call('MSETNX', unpack(records)) == 0 then return false end
   for group = 5, bodies, 3 do
     local lane, jobs, packs = ARGV[group], tonumber(ARGV[group + 1]), ARGV[group + 2]
-    enqueue_packs(lane, packs, jobs)
+    enqueue_packs(lane, 'j', packs, jobs)
     emit_jobs('job.enqueued', packs, jobs, '0' .. US .. '0' .. US .. lane)
   end
   return true
@@ -112,7 +112,7 @@ local function submit_each()
           -- It may be due before the moment that the leader sleeps until.
           ring('bell!leader')
         else
-          enqueue(lane, 'j', id)
+          enqueue_packs(lane, 'j', id, 1)
           emit_job('job.enqueued', id, detail)
         end
         records[#records + 1] = name

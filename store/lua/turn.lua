@@ -4,7 +4,7 @@
   args    1 node, 2 slot, 3 number of the turn in that slot, 4 event cap,
           5 retention of cancelled jobs in ms, 6 number of groups of alike settles,
           for each group: '<code><w|.> <attempt> <run>', token, number, packs of its jobs, their
-                          ident unless w, then for each its ident if w, and its tail
+                          ident (with w: id US ident of each, joined by RS), then the tail of each
             codes  C completed, K skipped, D dead (number: retention in ms; tail: result or why)
                    R retry, P repeat (number: delay in ms)   Z pause (number: ms, 0 by hand)
                    L hand back

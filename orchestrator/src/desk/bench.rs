@@ -2,11 +2,10 @@
 //! collects as one draft for each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use paceline_types::workflow::Plan;
-use paceline_types::{WorkflowDefinition, WorkflowId};
+use paceline_types::WorkflowId;
 
+use super::plans::Plans;
 use super::{Answers, Arrival, MAX_EFFECTS, Source};
 use crate::advance::advance;
 use crate::cache::Held;
@@ -159,20 +158,9 @@ impl From<Refusal> for Answer {
 }
 
 /// An instance of what is kept.
-pub(super) fn read(workflow: WorkflowId, stored: StoredInstance) -> Found {
-    let plan = || -> Result<Plan, String> {
-        let text = std::str::from_utf8(&stored.definition).map_err(|error| error.to_string())?;
-        let definition = WorkflowDefinition::from_json(text).map_err(|error| error.to_string())?;
-        Plan::restore(&definition).map_err(|errors| {
-            errors
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; ")
-        })
-    };
-    let plan = match plan() {
-        Ok(plan) => Arc::new(plan),
+pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstance) -> Found {
+    let plan = match plans.of(&stored.definition) {
+        Ok(plan) => plan,
         Err(problem) => return Found::Broken(format!("the kept definition is broken: {problem}")),
     };
     match Instance::restore(workflow, plan, stored.header, stored.tasks) {

@@ -57,6 +57,12 @@ local function shares(wanted, weights, ticket, candidates)
     if #candidates[tier] > 0 then total = total + weights[tier] end
   end
   if total == 0 then return quota end
+  for _, tier in ipairs(TIERS) do
+    if #candidates[tier] > 0 and weights[tier] == total then
+      quota[tier] = wanted
+      return quota
+    end
+  end
   for seat = ticket, ticket + wanted - 1 do
     local place = seat % total
     for _, tier in ipairs(TIERS) do
@@ -74,7 +80,7 @@ end
 
 -- Takes jobs of one entry: ids, and segments of them with one lane and one mark; those with a state
 -- stand alone. `packs` names them when they are the whole entry.
-local function pick(picked, lane, mark, ids, first, last, packs)
+local function pick(picked, lane, mark, ids, first, last, packs, items)
   local all, segment = picked.ids, picked[#picked]
   if mark == 's' then
     for place = first, last do
@@ -85,12 +91,15 @@ local function pick(picked, lane, mark, ids, first, last, packs)
     return
   end
   if not segment or segment.mark ~= mark or segment.lane ~= lane then
-    segment = { lane = lane, mark = mark, first = #all + 1, packs = {} }
+    segment = { lane = lane, mark = mark, first = #all + 1, packs = {}, items = {} }
     picked[#picked + 1] = segment
   end
   for place = first, last do all[#all + 1] = ids[place] end
   segment.last = #all
   segment.packs[#segment.packs + 1] = packs or pack(ids, first, last)
+  if items then
+    segment.items[#segment.items + 1] = packs and items or items_of(items, ids, first, last)
+  end
 end
 
 -- The first `most` of ids[first..] whose place is no hole; holes on the way are used up. Also
@@ -125,16 +134,16 @@ local function take_lane(lane, share, picked)
         head = entry[1]
         break
       end
-      local mark, packs = entry[2][1], entry[2][2]
+      local mark, packs, items = entry[2][1], entry[2][2], entry[2][4]
       local ids = unpack_ids(packs, {})
       local last = math.min(#ids, skip + share - got)
       if has_holes then
         local live
         live, last = without_holes(holes, ids, skip + 1, share - got)
-        if #live > 0 then pick(picked, lane, mark, live, 1, #live) end
+        if #live > 0 then pick(picked, lane, mark, live, 1, #live, nil, items) end
         got = got + #live
       else
-        pick(picked, lane, mark, ids, skip + 1, last, skip == 0 and last == #ids and packs)
+        pick(picked, lane, mark, ids, skip + 1, last, skip == 0 and last == #ids and packs, items)
         got = got + last - skip
       end
       if last < #ids then
@@ -177,18 +186,15 @@ local function take_jobs(lanes, want, picked)
   return taken
 end
 
--- The states of the upstream jobs that a record of a workflow's job asks for.
-local function upstream_of(policy)
-  local sources = policy_field(policy, 'U')
+-- The states of the upstream jobs that the record of a workflow's job asks for.
+local function upstream_of(record)
+  local only = string.match(record, '^%d+ %S+ U(%w+)\n')
+  if only and #only == 26 then return { read_state(only) or '' } end
+  local sources = policy_field(string.match(record, '^%d+ %S+ (%S+)'), 'U')
   if not sources then return {} end
   local states = read_states(unpack_ids(sources, {}))
   for i, state in ipairs(states) do states[i] = state or '' end
   return states
-end
-
--- Ident and policy of a whole record.
-local function head_of(record)
-  return string.match(record, '^%d+ (%S+) (%S+)')
 end
 
 -- Begins the runs of what was picked. Returns them in groups of one token.
@@ -230,13 +236,19 @@ local function begin_runs(picked, node, slot, number)
       local complete = #kept == segment.last - segment.first + 1
       local packs = complete and table.concat(segment.packs, ',') or pack(kept)
       local upstreams = {}
-      if segment.mark == 'j' then
+      local mark = segment.mark
+      if mark == 'j' then
         emit_jobs('job.started', packs, #kept, begins .. US .. segment.lane)
+      elseif mark == 's' then
+        local ident = string.match(records[1], '^%d+ (%S+)')
+        emit_job('job.started', kept[1], begins .. US .. ident)
+        if in_workflow(ident) then upstreams[1] = upstream_of(records[1]) end
       else
-        for i, record in ipairs(records) do
-          local ident, policy = head_of(record)
-          emit_job('job.started', kept[i], begins .. US .. ident)
-          if in_workflow(ident) then upstreams[i] = upstream_of(policy) end
+        local items = table.concat(segment.items, RS)
+        if not complete then items = items_of(items, kept, 1, #kept) end
+        emit_items('job.started', begins, items, #kept)
+        if mark == 'u' then
+          for i, record in ipairs(records) do upstreams[i] = upstream_of(record) end
         end
       end
       begun[#begun + 1] = packs
@@ -257,9 +269,9 @@ local function hand_out_again(node, packs)
     local token = redis.call('HGET', KEYS[2], id)
     local record = redis.call('GET', prefix .. 'j:' .. id)
     if token and record and string.sub(token, 2, 27) == node then
-      local ident, policy = head_of(record)
+      local ident = string.match(record, '^%d+ (%S+)')
       claims[#claims + 1] = { token, id, { record }, read_state(id) or '',
-        in_workflow(ident) and { upstream_of(policy) } or {} }
+        in_workflow(ident) and { upstream_of(record) } or {} }
     end
   end
   return claims

@@ -1,6 +1,6 @@
 -- What follows from the end of a job: removal after its retention, its unique key, its
 -- workflow, whoever waits for it.
-local ended_packets, ended_in_workflows, inbox_items = {}, {}, {}
+local ended_packets, ended_in_workflows, inbox_items, inbox_fields = {}, {}, {}, {}
 
 local function send_inbox(item)
   inbox_items[#inbox_items + 1] = item
@@ -34,6 +34,13 @@ local function book_end(id, letter, detail, retention, workflow, why)
   local item = 't' .. US .. letter .. US .. id .. US .. detail
   if letter ~= 'C' then item = item .. US .. string.sub(why or '', 1, 500) end
   send_inbox(item)
+end
+
+-- Books the completion of jobs of workflows, as emit_items() tells it.
+local function book_items(begins, items, ids, first, last)
+  inbox_fields[#inbox_fields + 1] = 'C'
+  inbox_fields[#inbox_fields + 1] = begins .. RS .. items
+  for place = first, last do ended_in_workflows[#ended_in_workflows + 1] = ids[place] end
 end
 
 local function release_unique(key, id)
@@ -80,7 +87,11 @@ local function write_endings()
     end
   end
   if #inbox_items > 0 then
-    redis.call('XADD', prefix .. 'inbox', '*', 'b', table.concat(inbox_items, RS))
+    inbox_fields[#inbox_fields + 1] = 'b'
+    inbox_fields[#inbox_fields + 1] = table.concat(inbox_items, RS)
+  end
+  if #inbox_fields > 0 then
+    redis.call('XADD', prefix .. 'inbox', '*', unpack(inbox_fields))
     ring('bell!leader')
   end
   if awaited then tell_waiters(ended) end

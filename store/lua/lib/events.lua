@@ -6,7 +6,8 @@
 --                       ids: packs of one or more, each of them an event of its own
 --        workflow events workflow US task US job US error
 --        node and leader events node US term
--- Fields at the end that are empty may be missing.
+-- Fields at the end that are empty may be missing. A value that begins '=' attempt US run RS has
+-- that in common to its items, which are id US lane US workflow US task US iteration.
 local event_fields, event_items, event_kind, event_count = {}, nil, nil, 0
 -- Jobs whose events differ by nothing but the id.
 local alike_ids, alike_detail
@@ -28,8 +29,9 @@ local function open_kind(kind, count)
   event_fields[last + 2] = ''
 end
 
-local function emit(kind, item)
-  open_kind(kind, 1)
+-- Other events: one item, or several joined by RS.
+local function emit(kind, item, count)
+  open_kind(kind, count or 1)
   close_alike()
   event_items[#event_items + 1] = item
 end
@@ -39,6 +41,18 @@ local function emit_jobs(kind, packs, count, detail)
   open_kind(kind, count)
   close_alike()
   event_items[#event_items + 1] = packs .. US .. detail
+end
+
+-- The same event of several jobs of workflows. `begins` is attempt US run; `items` are id US ident
+-- of each, joined by RS.
+local function emit_items(kind, begins, items, count)
+  event_count = event_count + count
+  close_alike()
+  local last = #event_fields
+  if event_items then event_fields[last] = table.concat(event_items, RS) end
+  event_kind, event_items = nil, nil
+  event_fields[last + 1] = kind
+  event_fields[last + 2] = '=' .. begins .. RS .. items
 end
 
 -- An event of a job. `detail` is attempt US run US ident.
@@ -61,7 +75,7 @@ end
 local function write_events(cap, node)
   if event_count == 0 then return end
   close_alike()
-  event_fields[#event_fields] = table.concat(event_items, RS)
+  if event_items then event_fields[#event_fields] = table.concat(event_items, RS) end
   local ordinal = redis.call('INCRBY', prefix .. 'events:count', event_count) - event_count
   if node then
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', cap, '*', '#', ordinal, '@node', node,

@@ -2,7 +2,8 @@
 -- Lanes: one stream per (tier, task type, version), named '<tier>:<type>:<version>', with the jobs
 -- that wait in it. An entry holds jobs that came together: a mark, and their ids as packs. The
 -- mark tells the claim what to look at: 'j' jobs outside of workflows without a state record, 'w'
--- those of workflows without, 's' any with one.
+-- those of workflows without, 'u' the same with upstream jobs, 's' any with one. With w and u
+-- stand items, id US ident of each, joined by RS.
 --   waiting       hash, lane to how many jobs wait in it
 --   taken         hash, lane to how many jobs of its oldest entry were claimed already
 --   holes:<lane>  hash, id to how many places in the lane are void, as the job left them
@@ -13,22 +14,22 @@ local function lane_key(lane)
   return prefix .. 'lane:' .. lane
 end
 
--- Appends to a lane, with the next announce_lanes(): `count` jobs without a need for a look.
-local function enqueue_packs(lane, packs, count)
+-- Appends jobs to a lane, with the next announce_lanes().
+local function enqueue_packs(lane, mark, packs, count, items)
   local parts = filled[lane] or { count = 0 }
   filled[lane] = parts
   parts.count = parts.count + count
-  parts[#parts + 1] = { mark = 'j', packs = packs }
+  parts[#parts + 1] = { mark = mark, packs = packs, items = items }
 end
 
--- The same for one job.
-local function enqueue(lane, mark, id)
+-- The same for one job with a state record.
+local function enqueue(lane, id)
   local parts = filled[lane] or { count = 0 }
   filled[lane] = parts
   parts.count = parts.count + 1
   local part = parts[#parts]
-  if not part or part.mark ~= mark or part.packs then
-    part = { mark = mark, ids = {} }
+  if not part or part.packs then
+    part = { mark = 's', ids = {} }
     parts[#parts + 1] = part
   end
   part.ids[#part.ids + 1] = id
@@ -39,7 +40,12 @@ end
 local function announce_lanes()
   for lane, parts in pairs(filled) do
     for _, part in ipairs(parts) do
-      redis.call('XADD', lane_key(lane), '*', part.mark, part.packs or pack(part.ids))
+      local packs = part.packs or pack(part.ids)
+      if part.items then
+        redis.call('XADD', lane_key(lane), '*', part.mark, packs, 'i', part.items)
+      else
+        redis.call('XADD', lane_key(lane), '*', part.mark, packs)
+      end
     end
     redis.call('HINCRBY', prefix .. 'waiting', lane, parts.count)
     if redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 'NX', now,

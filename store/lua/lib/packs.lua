@@ -21,6 +21,16 @@ local function pack(ids, first, last)
   return table.concat(parts)
 end
 
+-- Of items that begin with an id and are joined by RS, those of ids[first..last].
+local function items_of(items, ids, first, last)
+  local wanted, kept = {}, {}
+  for place = first, last do wanted[ids[place]] = true end
+  for item in string.gmatch(items, '[^\30]+') do
+    if wanted[string.sub(item, 1, 26)] then kept[#kept + 1] = item end
+  end
+  return table.concat(kept, RS)
+end
+
 -- Appends the ids of packs to a list, each behind `before`.
 local function unpack_ids(packs, ids, before)
   local n = #ids

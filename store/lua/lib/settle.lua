@@ -8,7 +8,7 @@ local WAITS = { R = 'job.failed', P = 'job.scheduled', Z = 'job.paused' }
 
 -- Settles one run that the caller owns. `text` is the state from before the run, if there is one.
 local function settle_run(place, id, run, ident, tail, text, cancelled)
-  local code, value, detail = run.code, run.number, run.begins .. ident
+  local code, value, detail = run.code, run.number, run.begins .. US .. ident
   local crashes, errors, rest = '0', '0', ''
   if text then
     crashes, errors, rest = string.match(text, '^%a %d+ %d+ (%d+) (%d+) %d+ %S+([^\n]*)\n')
@@ -26,7 +26,7 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
     ended[place] = id
   elseif code == 'L' or (code == 'P' and value == 0) then
     code, tail, x = 'P', '', '-'
-    enqueue(lane_of(ident), 's', id)
+    enqueue(lane_of(ident), id)
     emit_job('job.dispatched', id, detail)
   else
     x = now + value
@@ -53,7 +53,7 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
 end
 
 -- Most runs: the first of their jobs, and they completed. They share all but id and result.
-local function complete_runs(run, ids, idents, tails)
+local function complete_runs(run, ids, tails)
   local place = run.first
   for one in string.gmatch(run.packs, '[^,]+') do
     local fields, n = {}, 0
@@ -65,25 +65,22 @@ local function complete_runs(run, ids, idents, tails)
     redis.call('HSET', prefix .. 's:' .. stem_of(one), unpack(fields))
   end
   if run.workflow then
-    for i = run.first, run.last do
-      local detail = run.begins .. idents[i]
-      emit_job('job.completed', ids[i], detail)
-      book_end(ids[i], 'C', detail, 0, true)
-    end
+    emit_items('job.completed', run.begins, run.items, run.last - run.first + 1)
+    book_items(run.begins, run.items, ids, run.first, run.last)
   else
-    emit_jobs('job.completed', run.packs, run.last - run.first + 1, run.begins .. run.ident)
+    emit_jobs('job.completed', run.packs, run.last - run.first + 1, run.begins .. US .. run.ident)
     book_ends(run.packs, 'C', run.number)
   end
 end
 
--- Reads groups of alike runs from ARGV behind `at`, with ids, idents and tails of all of them.
+-- Reads groups of alike runs from ARGV behind `at`, with ids and tails of all of them.
 -- Returns where the arguments go on.
-local function read_settles(count, at, cancelled_retention, runs, ids, idents, tails)
+local function read_settles(count, at, cancelled_retention, runs, ids, tails)
   for group = 1, count do
     local head, token, number = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
     local run = {
       code = string.sub(head, 1, 1), workflow = string.sub(head, 2, 2) == 'w',
-      counters = string.sub(head, 4), token = token, begins = string.sub(token, 43) .. US,
+      counters = string.sub(head, 4), token = token, begins = string.sub(token, 43),
       number = number, cancelled_retention = cancelled_retention,
       marked = string.sub(token, 1, 1) == ':', packs = ARGV[at + 4], first = #ids + 1,
     }
@@ -93,14 +90,9 @@ local function read_settles(count, at, cancelled_retention, runs, ids, idents, t
       run.completed = 'C ' .. run.counters .. ' 0 0 ' .. now .. ' '
         .. removal_time(number, run.workflow) .. '\n'
     end
-    at = at + 4
-    if not run.workflow then
-      at = at + 1
-      run.ident = ARGV[at]
-    end
+    at = at + 5
+    if run.workflow then run.items = ARGV[at] else run.ident = ARGV[at] end
     for place = run.first, run.last do
-      if run.workflow then at = at + 1 end
-      idents[place] = run.ident or ARGV[at]
       at = at + 1
       tails[place] = ARGV[at]
     end
@@ -110,8 +102,9 @@ local function read_settles(count, at, cancelled_retention, runs, ids, idents, t
 end
 
 -- Settles the runs of a group one by one.
-local function settle_each(run, ids, idents, tails, owners)
-  local places, looked_at, texts = {}, {}, {}
+local function settle_each(run, ids, tails, owners)
+  local places, looked_at, texts, idents = {}, {}, {}, {}
+  for item in string.gmatch(run.items or '', '[^\30]+') do idents[#idents + 1] = string.sub(item, 28) end
   for place = run.first, run.last do
     if run.marked or not owners[place] then
       places[#places + 1], looked_at[#looked_at + 1] = place, ids[place]
@@ -120,13 +113,14 @@ local function settle_each(run, ids, idents, tails, owners)
   for i, text in ipairs(read_states(looked_at)) do texts[places[i]] = text end
   for place = run.first, run.last do
     local owner, text = owners[place], texts[place]
+    local ident = run.ident or idents[place - run.first + 1]
     if owner == run.token then
       answers[place] = '.'
-      settle_run(place, ids[place], run, idents[place], tails[place], text, false)
+      settle_run(place, ids[place], run, ident, tails[place], text, false)
     elseif owner and CANCELLING[string.sub(owner, 1, 1)]
       and string.sub(owner, 2) == string.sub(run.token, 2) then
       answers[place] = 'c'
-      settle_run(place, ids[place], run, idents[place], tails[place], text, true)
+      settle_run(place, ids[place], run, ident, tails[place], text, true)
     else
       local number = tonumber(string.match(run.counters, '%d+$'))
       answers[place] = not owner and text and parse_state(text).run == number and 'r' or 'f'
@@ -145,15 +139,15 @@ end
 -- Returns where the arguments go on.
 local function settle(groups, at, cancelled_retention)
   if groups == 0 then return at end
-  local runs, ids, idents, tails = {}, {}, {}, {}
-  at = read_settles(groups, at, cancelled_retention, runs, ids, idents, tails)
+  local runs, ids, tails = {}, {}, {}
+  at = read_settles(groups, at, cancelled_retention, runs, ids, tails)
   local owners = redis.call('HMGET', KEYS[2], unpack(ids))
   for _, run in ipairs(runs) do
     if run.completed and all_own(run, owners) then
-      complete_runs(run, ids, idents, tails)
+      complete_runs(run, ids, tails)
       for place = run.first, run.last do answers[place], ended[place] = '.', ids[place] end
     else
-      settle_each(run, ids, idents, tails, owners)
+      settle_each(run, ids, tails, owners)
     end
   end
 

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use paceline_types::id::ID_LEN;
 use paceline_types::workflow::{Header, TaskRecord};
 use paceline_types::{EventKind, JobId, JobSpec, ShardIndex, TaskName, TaskType, WorkflowId};
+use redis::RedisWrite as _;
 
-use super::inbox::InboxEntry;
+use super::inbox::{InboxEntry, read_entries};
 use super::turn::{UpstreamRef, WorkflowRef};
-use super::{CallError, Fenced, expect_ok};
+use super::{CallError, Fenced, expect_one_of};
+use crate::keys::Keys;
 use crate::script::{Invocation, Script};
-use crate::wire::workflow::{encode_header, encode_task};
-use crate::wire::{US, inbox, job, millis, plain};
+use crate::wire::workflow::encode_header;
+use crate::wire::{millis, plain};
 use crate::{Store, StoreError};
+
+mod packing;
 
 pub(crate) static COMMIT: Script = script!("commit");
 
@@ -122,118 +127,141 @@ impl Store {
         batch: &Batch<'_>,
     ) -> Result<(Vec<Committed>, Vec<InboxEntry>), CallError<Fenced>> {
         let keys = self.keys(shard)?;
+        let mut outcomes: Vec<Committed> = batch
+            .commits
+            .iter()
+            .map(|commit| Committed::At(commit.expected + 1))
+            .collect();
+        // Those that are not as expected are left out of the next try. Each of them may have
+        // changed meanwhile, so there may be several.
+        loop {
+            let (open, commits): (Vec<usize>, Vec<&Commit<'_>>) = batch
+                .commits
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| matches!(outcomes[*index], Committed::At(_)))
+                .unzip();
+            let whole = !outcomes.contains(&Committed::Stale);
+            let call = self.commit_call(keys, term, batch, &commits, whole);
+            let value = self.link.call(&call).await?;
+            let (answer, mut reply) = expect_one_of("commit", value, &["ok", "differs"])?;
+            if answer == "ok" {
+                return Ok((outcomes, read_entries(reply.nested()?)?));
+            }
+            for (index, letter) in open.into_iter().zip(reply.text()?.chars()) {
+                outcomes[index] = match letter {
+                    '.' => continue,
+                    's' => Committed::Stale,
+                    'm' => Committed::Missing,
+                    other => {
+                        return Err(StoreError::protocol("commit", "a letter", &other).into());
+                    }
+                };
+            }
+        }
+    }
+
+    fn commit_call(
+        &self,
+        keys: &Keys,
+        term: u64,
+        batch: &Batch<'_>,
+        commits: &[&Commit<'_>],
+        whole: bool,
+    ) -> Invocation {
         let mut call = Invocation::with_capacity(
             &COMMIT,
             &[&keys.events, &keys.inbox, &keys.leader],
-            64 * (batch.commits.len() + 1),
-            512 * (batch.commits.len() + 1),
+            24 + 14 * commits.len(),
+            512 * (commits.len() + 1),
         );
         call.arg(term)
             .arg(self.shared.event_cap)
             .arg(millis(RETENTION_WORKFLOWS));
-        call.arg(batch.consumed.len());
-        for entry in &batch.consumed {
-            call.arg(*entry);
+        call.arg(commits.len());
+        for commit in commits {
+            call.arg(commit.workflow.bare(&mut [0; ID_LEN]) as &str)
+                .arg(commit.expected);
         }
-        call.arg(batch.parked.len());
-        for item in &batch.parked {
-            call.arg(item);
+        for commit in commits {
+            add_fields(&mut call, commit);
         }
-        call.arg(batch.unmarked.len());
-        for workflow in &batch.unmarked {
-            call.arg(workflow.bare(&mut [0; 26]) as &str);
+        add_marks(&mut call, commits);
+        packing::add_jobs(&mut call, commits);
+        call.arg(
+            commits
+                .iter()
+                .map(|commit| commit.cancels.len())
+                .sum::<usize>(),
+        );
+        for commit in commits {
+            for job in commit.cancels {
+                call.arg(job.bare(&mut [0; ID_LEN]) as &str)
+                    .arg(plain(commit.reason, 500).as_ref());
+            }
         }
+        packing::add_events(&mut call, commits);
+        let (consumed, parked, unmarked) = if whole {
+            (&batch.consumed[..], &batch.parked[..], &batch.unmarked[..])
+        } else {
+            Default::default()
+        };
+        add_list(&mut call, consumed.iter());
+        add_list(&mut call, parked.iter());
+        add_ids(&mut call, unmarked.iter().copied());
         let (after, count) = batch.read_ahead.unwrap_or((None, 0));
         call.arg(after.unwrap_or_default()).arg(count);
-        call.arg(batch.commits.len());
-        for commit in &batch.commits {
-            add_commit(&mut call, commit);
-        }
-
-        let mut reply = expect_ok("commit", self.link.call(&call).await?)?;
-        let outcomes = reply
-            .nested()?
-            .rest()?
-            .iter()
-            .map(|text| outcome(text))
-            .collect::<Result<_, _>>()?;
-        let mut ahead = reply.nested()?;
-        let mut entries = Vec::with_capacity(ahead.len());
-        while ahead.len() > 0 {
-            let mut entry = ahead.nested()?;
-            entries.push(InboxEntry {
-                id: entry.text()?,
-                items: inbox::parse(&entry.text()?),
-            });
-        }
-        Ok((outcomes, entries))
+        call
     }
 }
 
-fn add_commit(call: &mut Invocation, commit: &Commit<'_>) {
-    let workflow = commit.workflow.bare(&mut [0; 26]).to_owned();
-    call.arg(&workflow)
-        .arg(commit.expected)
-        .arg(commit.header.map(encode_header).unwrap_or_default())
-        .arg(i32::from(commit.more))
-        .arg(match commit.deadline {
-            DeadlineChange::Keep => String::new(),
+fn add_list(call: &mut Invocation, items: impl ExactSizeIterator<Item = impl redis::ToRedisArgs>) {
+    call.arg(items.len());
+    for item in items {
+        call.arg(item);
+    }
+}
+
+fn add_ids(call: &mut Invocation, workflows: impl Iterator<Item = WorkflowId> + Clone) {
+    call.arg(workflows.clone().count());
+    for workflow in workflows {
+        call.arg(workflow.bare(&mut [0; ID_LEN]) as &str);
+    }
+}
+
+/// What changes in the record of a workflow.
+fn add_fields(call: &mut Invocation, commit: &Commit<'_>) {
+    let pairs = 1 + usize::from(commit.header.is_some()) + commit.tasks.len();
+    call.arg(pairs).arg("r").arg(commit.expected + 1);
+    if let Some(header) = commit.header {
+        call.arg("s").arg(encode_header(header));
+    }
+    for (index, record) in commit.tasks {
+        call.write_arg_fmt(format_args!("t{index}"));
+        packing::add_task(call, commit.workflow, *index, record);
+    }
+}
+
+/// Which of the workflows end, are given deadlines, and have more to do.
+fn add_marks(call: &mut Invocation, commits: &[&Commit<'_>]) {
+    let those = |wanted: fn(&Commit<'_>) -> bool| {
+        let of = move |commit: &&&Commit<'_>| wanted(commit);
+        commits.iter().filter(of).map(|commit| commit.workflow)
+    };
+    add_ids(call, those(|commit| commit.close));
+    let deadlines = commits.iter().filter_map(|commit| {
+        let wait = match commit.deadline {
+            _ if commit.close => "-".to_owned(),
+            DeadlineChange::Keep => return None,
             DeadlineChange::Disarm => "-".to_owned(),
             DeadlineChange::Arm(after) => millis(after).to_string(),
-        })
-        .arg(i32::from(commit.close));
-    call.arg(commit.tasks.len());
-    for (index, record) in commit.tasks {
-        call.arg(format!("t{index}"))
-            .arg(encode_task(commit.workflow, *index, record));
+        };
+        Some((commit.workflow, wait))
+    });
+    call.arg(deadlines.clone().count());
+    for (workflow, wait) in deadlines {
+        call.arg(workflow.bare(&mut [0; ID_LEN]) as &str).arg(wait);
     }
-    call.arg(commit.dispatches.len());
-    for dispatch in &commit.dispatches {
-        call.arg(dispatch.job.bare(&mut [0; 26]) as &str);
-        call.bytes(&job::encode(
-            dispatch.spec,
-            Some(&dispatch.place),
-            dispatch.upstream.as_ref(),
-        ));
-    }
-    call.arg(commit.cancels.len())
-        .arg(plain(commit.reason, 500).as_ref());
-    for job in commit.cancels {
-        call.arg(job.bare(&mut [0; 26]) as &str);
-    }
-    call.arg(commit.events.len());
-    for event in &commit.events {
-        call.arg(event.kind.as_str())
-            .arg(event_item(&workflow, event));
-    }
-}
-
-/// workflow US task US task type US job US iteration US error; empty ends are left out.
-fn event_item(workflow: &str, event: &WorkflowEvent<'_>) -> String {
-    let mut item = workflow.to_owned();
-    if let Some((task, task_type, job, iteration)) = event.task {
-        let job = job.bare(&mut [0; 26]).to_owned();
-        item.push_str(&format!(
-            "{US}{task}{US}{task_type}{US}{job}{US}{iteration}"
-        ));
-    } else if event.error.is_some() {
-        item.extend([US; 4]);
-    }
-    if let Some(error) = event.error {
-        item.push(US);
-        item.push_str(&plain(error, 500));
-    }
-    item
-}
-
-fn outcome(text: &str) -> Result<Committed, StoreError> {
-    match text {
-        "s" => Ok(Committed::Stale),
-        "m" => Ok(Committed::Missing),
-        _ => text
-            .strip_prefix('c')
-            .and_then(|revision| revision.parse().ok())
-            .map(Committed::At)
-            .ok_or_else(|| StoreError::protocol("commit", "an outcome", &text)),
-    }
+    add_ids(call, those(|commit| commit.more && !commit.close));
+    add_ids(call, those(|commit| !commit.more || commit.close));
 }

@@ -35,18 +35,23 @@ impl Store {
             .arg("+")
             .arg("COUNT")
             .arg(max);
-        let mut reply = Reply::list("XRANGE", self.link.command(&command).await?)?;
-        let mut entries = Vec::with_capacity(reply.len());
-        while reply.len() > 0 {
-            let mut entry = reply.nested()?;
-            let id = entry.text()?;
-            let mut fields = entry.nested()?;
-            let _name = fields.text()?;
-            entries.push(InboxEntry {
-                id,
-                items: parse(&fields.text()?),
-            });
-        }
-        Ok(entries)
+        read_entries(Reply::list("XRANGE", self.link.command(&command).await?)?)
     }
+}
+
+/// Entries as Redis gives them.
+pub(super) fn read_entries(mut reply: Reply) -> Result<Vec<InboxEntry>, StoreError> {
+    let mut entries = Vec::with_capacity(reply.len());
+    while reply.len() > 0 {
+        let mut entry = reply.nested()?;
+        let id = entry.text()?;
+        let mut fields = entry.nested()?;
+        let mut items = Vec::new();
+        while fields.len() > 0 {
+            let field = fields.text()?;
+            items.extend(parse(&field, &fields.text()?));
+        }
+        entries.push(InboxEntry { id, items });
+    }
+    Ok(entries)
 }

@@ -54,10 +54,21 @@ fn expect_ok(
     what: &'static str,
     value: redis::Value,
 ) -> Result<crate::wire::reply::Reply, CallError<Fenced>> {
+    expect_one_of(what, value, &["ok"]).map(|(_, reply)| reply)
+}
+
+/// The same for a script with several answers to go on with; returns which of them it was.
+fn expect_one_of(
+    what: &'static str,
+    value: redis::Value,
+    answers: &[&'static str],
+) -> Result<(&'static str, crate::wire::reply::Reply), CallError<Fenced>> {
     let mut reply = crate::wire::reply::Reply::list(what, value)?;
     let answer = reply.text()?;
+    if let Some(known) = answers.iter().find(|known| **known == answer) {
+        return Ok((known, reply));
+    }
     match answer.as_str() {
-        "ok" => Ok(reply),
         "fenced" => Err(CallError::Refused(Fenced {
             newest: reply.parse("a term")?,
         })),

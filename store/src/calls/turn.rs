@@ -15,7 +15,7 @@ use crate::wire::job::JobRecord;
 use crate::wire::pack::{pack, unpack};
 use crate::wire::reply::Reply;
 use crate::wire::state::{Run, State};
-use crate::wire::{millis, plain};
+use crate::wire::{RS, US, millis, plain};
 use crate::{Store, StoreError};
 
 pub use crate::wire::job::{UpstreamRef, WorkflowRef};
@@ -302,20 +302,33 @@ fn add_settles(call: &mut Invocation, settles: &[Settle]) {
         call.bytes(&settle.token.0)
             .arg(number)
             .arg(pack(group.iter().map(|end| end.settle.job)));
-        if !settle.in_workflow {
+        if settle.in_workflow {
+            call.bytes(&items(group));
+        } else {
             call.bytes(&settle.ident);
         }
         for end in group {
             let settle = end.settle;
-            if settle.in_workflow {
-                call.bytes(&settle.ident);
-            }
             match &settle.settlement {
                 Settlement::Completed { result } => call.bytes(result),
                 _ => call.bytes(plain(end.why, MAX_ERROR).as_bytes()),
             };
         }
     }
+}
+
+/// id US ident of each, joined by RS.
+fn items(group: &[End<'_>]) -> Vec<u8> {
+    let mut items = Vec::with_capacity(96 * group.len());
+    for End { settle, .. } in group {
+        if !items.is_empty() {
+            items.push(RS as u8);
+        }
+        items.extend_from_slice(settle.job.bare(&mut [0; 26]).as_bytes());
+        items.push(US as u8);
+        items.extend_from_slice(&settle.ident);
+    }
+    items
 }
 
 /// What a settlement is to the script.

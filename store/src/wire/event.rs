@@ -1,5 +1,7 @@
 //! The packed form of the event log. `lua/lib/events.lua` describes it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use paceline_types::event::EventCursor;
 use paceline_types::{Event, EventKind, JobId, NodeId, ShardIndex, TaskName, TaskType, WorkflowId};
@@ -37,7 +39,9 @@ pub(crate) fn parse(shard: ShardIndex, id: &str, fields: &[(Bytes, Bytes)]) -> O
             context if context.starts_with('@') => {}
             kind => {
                 let kind = EventKind::from_name(kind);
-                for item in value.split(RS) {
+                let (begins, items) = common(&value);
+                for item in items.split(RS) {
+                    let item = &*whole(begins, item);
                     let cursor = EventCursor {
                         millis,
                         sequence,
@@ -56,6 +60,20 @@ pub(crate) fn parse(shard: ShardIndex, id: &str, fields: &[(Bytes, Bytes)]) -> O
         }
     }
     Some(entry)
+}
+
+/// What items have in common, and the items.
+pub(super) fn common(value: &str) -> (Option<&str>, &str) {
+    let common = value.strip_prefix('=').and_then(|rest| rest.split_once(RS));
+    common.map_or((None, value), |(begins, items)| (Some(begins), items))
+}
+
+/// An item with what it has in common with others put back behind its id.
+pub(super) fn whole<'a>(begins: Option<&str>, item: &'a str) -> Cow<'a, str> {
+    match begins.zip(item.split_once(US)) {
+        Some((begins, (id, ident))) => format!("{id}{US}{begins}{US}{ident}").into(),
+        None => item.into(),
+    }
 }
 
 /// The events of the other jobs that share an item with the first one.
@@ -161,6 +179,13 @@ mod tests {
                 )),
             ),
             (bytes("leader.elected"), bytes(&format!("{n}\u{1f}7"))),
+            (
+                bytes("job.started"),
+                bytes(&format!(
+                    "=1\u{1f}4\u{1e}{j}\u{1f}n:a.b:\u{1f}{w}\u{1f}task\u{1f}0\u{1e}\
+                     {n}\u{1f}n:c:\u{1f}{w}\u{1f}other\u{1f}0"
+                )),
+            ),
         ];
         let entry = parse(ShardIndex(0), "1700-5", &fields).expect("entry");
         assert_eq!(entry.ordinal, 41);
@@ -176,7 +201,9 @@ mod tests {
                 "job.completed",
                 "job.completed",
                 "job.dead",
-                "leader.elected"
+                "leader.elected",
+                "job.started",
+                "job.started"
             ]
         );
         assert_eq!(entry.events[0].node_id, Some(node));
@@ -195,6 +222,15 @@ mod tests {
         );
         assert_eq!(entry.events[3].error.as_deref(), Some("boom"));
         assert_eq!(entry.events[4].term, Some(7));
+        assert_eq!(
+            (entry.events[5].attempt, entry.events[5].run),
+            (Some(1), Some(4))
+        );
+        assert_eq!(entry.events[5].workflow_id, Some(workflow));
+        assert_eq!(
+            entry.events[6].workflow_task.as_ref().map(TaskName::as_str),
+            Some("other")
+        );
         assert_eq!(entry.events[4].cursor.to_string(), "1700-5.4");
     }
 }

@@ -2,6 +2,7 @@
 
 use paceline_types::{JobId, TaskName, WorkflowId};
 
+use super::event::whole;
 use super::{RS, US};
 
 /// How the job of a task ended.
@@ -51,11 +52,19 @@ pub enum InboxItem {
     Unreadable(String),
 }
 
-/// Reads the items of an entry.
-pub(crate) fn parse(packed: &str) -> Vec<InboxItem> {
-    packed
+/// Reads one field of an entry: `b` holds items of every sort, a letter those of tasks that ended so.
+pub(crate) fn parse(field: &str, packed: &str) -> Vec<InboxItem> {
+    let read =
+        |item: &str| parse_item(item).unwrap_or_else(|| InboxItem::Unreadable(item.to_owned()));
+    if field == "b" {
+        return packed.split(RS).map(read).collect();
+    }
+    let Some((begins, items)) = packed.split_once(RS) else {
+        return vec![InboxItem::Unreadable(format!("{field}: {packed}"))];
+    };
+    items
         .split(RS)
-        .map(|item| parse_item(item).unwrap_or_else(|| InboxItem::Unreadable(item.to_owned())))
+        .map(|item| read(&format!("t{US}{field}{US}{}", whole(Some(begins), item))))
         .collect()
 }
 
@@ -117,8 +126,20 @@ mod tests {
              \u{1e}c\u{1f}{w}\u{1f}enough\u{1e}?"
         );
         let task = TaskName::new("b").expect("name");
+        let done = format!("1\u{1f}4\u{1e}{j}\u{1f}n:x:\u{1f}{w}\u{1f}b\u{1f}2");
         assert_eq!(
-            parse(&packed),
+            parse("C", &done),
+            [InboxItem::TaskEnded {
+                workflow,
+                task: task.clone(),
+                iteration: 2,
+                attempt: 1,
+                job,
+                end: TaskEnd::Completed,
+            }]
+        );
+        assert_eq!(
+            parse("b", &packed),
             [
                 InboxItem::Start(workflow),
                 InboxItem::TaskEnded {

@@ -74,12 +74,25 @@ struct Options {
 
 /// The lane of a job: `<tier>:<task type>:<version>`.
 pub(crate) fn lane(spec: &JobSpec) -> String {
-    let version = spec.version.as_ref().map_or("", Version::as_str);
-    format!(
-        "{}:{}:{version}",
-        spec.priority.tier().letter(),
-        spec.task_type
-    )
+    let mut lane = String::with_capacity(32);
+    write_ident(&mut lane, spec, None);
+    lane
+}
+
+/// The lane of a job, and for a workflow's job US workflow US task US iteration.
+pub(crate) fn write_ident(text: &mut String, spec: &JobSpec, workflow: Option<&WorkflowRef>) {
+    use std::fmt::Write as _;
+    text.push(spec.priority.tier().letter());
+    text.push(':');
+    text.push_str(spec.task_type.as_str());
+    text.push(':');
+    text.push_str(spec.version.as_ref().map_or("", Version::as_str));
+    if let Some(place) = workflow {
+        text.push(US);
+        text.push_str(place.workflow.bare(&mut [0; 26]));
+        // Writing to a string does not fail.
+        let _ = write!(text, "{US}{}{US}{}", place.task, place.iteration);
+    }
 }
 
 /// Whether two jobs wait in the same lane.
@@ -95,14 +108,8 @@ pub(crate) fn encode(
     workflow: Option<&WorkflowRef>,
     upstream: Option<&UpstreamRef>,
 ) -> Vec<u8> {
-    let mut head = lane(spec);
-    if let Some(place) = workflow {
-        let bare = place.workflow.bare(&mut [0; 26]).to_owned();
-        head.push_str(&format!(
-            "{US}{bare}{US}{}{US}{}",
-            place.task, place.iteration
-        ));
-    }
+    let mut head = String::with_capacity(96);
+    write_ident(&mut head, spec, workflow);
     head.push(' ');
     head.push_str(&policy(spec, upstream));
     head.push('\n');

@@ -70,9 +70,12 @@ async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) 
             if copies.remove(&entry.id) {
                 continue;
             }
-            let items: String = entry.get("b").expect("the items");
             let mut add = redis::cmd("XADD");
-            add.arg(&inbox).arg("*").arg("b").arg(items);
+            add.arg(&inbox).arg("*");
+            for field in entry.map.keys() {
+                let items: String = entry.get(field).expect("the items");
+                add.arg(field).arg(items);
+            }
             copies.insert(add.query_async(&mut redis).await.expect("added"));
             repeated.fetch_add(1, Ordering::SeqCst);
         }
