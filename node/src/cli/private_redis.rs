@@ -42,6 +42,15 @@ wait "$server"
 if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 "#;
 
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// All there is.
+    Alone,
+    /// One primary of several.
+    Member,
+}
+
 /// A running server; it ends with this value, or with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct PrivateRedis {
@@ -59,11 +68,20 @@ pub(crate) struct PrivateRedis {
 impl PrivateRedis {
     /// Starts a server, with its data in `folder` and an append-only file, or thrown away.
     pub(crate) async fn start(folder: Option<&Path>) -> Result<PrivateRedis, Failure> {
+        PrivateRedis::start_as(Role::Alone, folder).await
+    }
+
+    /// The same for a server that is to be a primary of a cluster, which is yet to be formed.
+    pub(crate) async fn start_member(folder: Option<&Path>) -> Result<PrivateRedis, Failure> {
+        PrivateRedis::start_as(Role::Member, folder).await
+    }
+
+    async fn start_as(role: Role, folder: Option<&Path>) -> Result<PrivateRedis, Failure> {
         let program = find_server().ok_or_else(|| Failure::new(Kind::Redis, none_found()))?;
         let lock = folder.map(lock).transpose()?;
         let mut reason = String::new();
         for _ in 0..TRIES {
-            let (mut server, ready) = PrivateRedis::spawn(&program, folder)?;
+            let (mut server, ready) = PrivateRedis::spawn(&program, role, folder)?;
             match tokio::time::timeout(START, ready).await {
                 Ok(Ok(())) => {
                     server._lock = lock;
@@ -113,6 +131,7 @@ impl PrivateRedis {
     /// The server, and a message for when it is ready; dropped when it ends before.
     fn spawn(
         program: &Path,
+        role: Role,
         folder: Option<&Path>,
     ) -> Result<(PrivateRedis, oneshot::Receiver<()>), Failure> {
         let cannot = |what: &str, error: std::io::Error| {
@@ -129,7 +148,8 @@ impl PrivateRedis {
             }
         };
         let port = free_port().map_err(|error| cannot("find a free port", error))?;
-        let mut guard = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", GUARD, "sh"])
             .arg(thrown_away.unwrap_or_default())
             .arg(program)
@@ -137,7 +157,15 @@ impl PrivateRedis {
             .arg("--dir")
             .arg(data)
             .args(["--save", "", "--maxmemory-policy", "noeviction"])
-            .args(["--appendonly", if folder.is_some() { "yes" } else { "no" }])
+            .args(["--appendonly", if folder.is_some() { "yes" } else { "no" }]);
+        if role == Role::Member {
+            // By default it is the port and 10,000, which may be beyond the last one.
+            let bus = free_port().map_err(|error| cannot("find a free port", error))?;
+            command
+                .args(["--cluster-enabled", "yes"])
+                .args(["--cluster-port", &bus.to_string()]);
+        }
+        let mut guard = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for this process, which still needs the server to stop in order.

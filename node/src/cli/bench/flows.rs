@@ -173,9 +173,11 @@ async fn at_once_measured(
         at_once(shape, warm_up, stage, &mut chance, &workers, &progress).await?;
     }
     let before = stage.usage().await?;
-    let (cpu, own) = (workers.cpu_since(Duration::ZERO)?, Duration::ZERO);
+    let cpu_before = workers.cpu_since(Duration::ZERO)?;
     let passed = at_once(shape, workflows, stage, &mut chance, &workers, &progress).await?;
-    let node_cpu = workers.cpu_since(own)?.saturating_sub(cpu);
+    let node_cpu = workers
+        .cpu_since(Duration::ZERO)?
+        .saturating_sub(cpu_before);
     let after = stage.usage().await?;
     workers.stop().await;
 
@@ -246,6 +248,7 @@ pub(super) async fn at_once(
         }
     };
     let (submitted_in, longest_gap) = futures::future::try_join(submitted, done).await?;
+    let all_ran = Instant::now();
     while stage.any_workflow().await? {
         if workers.are_counted() {
             tokio::task::yield_now().await;
@@ -256,7 +259,7 @@ pub(super) async fn at_once(
     Ok(Passed {
         elapsed: begun.elapsed(),
         submitted_in,
-        longest_gap,
+        longest_gap: longest_gap.max(all_ran.elapsed()),
     })
 }
 

@@ -4,22 +4,27 @@
 //! on the same server in the same run, and the ratio is what compares. `docs/bench.md` says how
 //! each is measured.
 
+mod backlog;
 mod chance;
 mod child;
 mod children;
 mod common;
 mod flows;
+mod idle;
 mod jobs;
 mod latency;
 mod process;
 mod progress;
+mod recovery;
 mod references;
 mod report;
 mod runs;
 mod servers;
 mod show;
 mod singles;
+mod sleepers;
 mod stage;
+mod stalls;
 mod statistics;
 mod workers;
 
@@ -42,6 +47,16 @@ pub(crate) enum Bench {
     Chain(flows::Chain),
     /// Workflows of one task, then many, then one
     Fanout(flows::Fanout),
+    /// From submit to start of urgent jobs, behind a backlog that is worked on
+    Backlog(backlog::Backlog),
+    /// From the kill of a node until its runs have begun again elsewhere
+    Recovery(recovery::Recovery),
+    /// What a node that leads and has nothing to do costs
+    Idle(idle::Idle),
+    /// Memory of a node: with jobs that do nothing, and with many in flight
+    Memory(idle::NodeMemory),
+    /// Many short runs, and how many of them stood still for more than a second
+    Stalls(stalls::Stalls),
     /// What the Redis does without Paceline
     References(references::ReferencesAlone),
     #[command(hide = true)]
@@ -56,6 +71,11 @@ pub(crate) async fn run(bench: Bench, globals: &Globals, output: Output) -> Resu
         Bench::Latency(options) => latency::report(options, globals).await?,
         Bench::Chain(options) => flows::chain(options, globals).await?,
         Bench::Fanout(options) => flows::fanout(options, globals).await?,
+        Bench::Backlog(options) => backlog::report(options, globals).await?,
+        Bench::Recovery(options) => recovery::report(options, globals).await?,
+        Bench::Idle(options) => idle::idle(options, globals).await?,
+        Bench::Memory(options) => idle::memory(options, globals).await?,
+        Bench::Stalls(options) => stalls::report(options, globals).await?,
         Bench::References(options) => references::report(options, globals).await?,
         Bench::Node(options) => return child::run(options, globals, output).await,
     };

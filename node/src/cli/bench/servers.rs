@@ -1,5 +1,7 @@
 //! The servers that are measured on: one of our own, a cluster of our own, or those of a user.
 
+use paceline_store::RedisUrl;
+use paceline_store::calls::measure::form_cluster;
 use tempfile::TempDir;
 
 use super::super::failure::Failure;
@@ -28,7 +30,11 @@ impl Servers {
                 None
             };
             let path = folder.as_ref().map(TempDir::path);
-            let started = PrivateRedis::start(path).await;
+            let started = if primaries > 1 {
+                PrivateRedis::start_member(path).await
+            } else {
+                PrivateRedis::start(path).await
+            };
             servers.folders.extend(folder);
             match started {
                 Ok(server) => servers.ours.push(server),
@@ -38,10 +44,24 @@ impl Servers {
                 }
             }
         }
-        if let Some(server) = servers.ours.first() {
-            servers.url = server.url();
+        match servers.joined().await {
+            Ok(url) => servers.url = url,
+            Err(failure) => {
+                servers.stop().await;
+                return Err(failure);
+            }
         }
         Ok(servers)
+    }
+
+    /// The URL of what they are together.
+    async fn joined(&self) -> Result<String, Failure> {
+        let [alone] = self.ours.as_slice() else {
+            let urls = self.ours.iter().map(|server| server.url().parse());
+            let urls: Vec<RedisUrl> = urls.collect::<Result<_, _>>().map_err(Failure::usage)?;
+            return form_cluster(&urls).await.map_err(Failure::redis);
+        };
+        Ok(alone.url())
     }
 
     /// Those of a user.
