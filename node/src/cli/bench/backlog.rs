@@ -12,12 +12,13 @@ use super::super::failure::{Failure, Kind};
 use super::super::options::{Globals, parse_duration};
 use super::chance::{Chance, number_in};
 use super::common::Common;
-use super::latency::{PROBE_EVERY, Plan, Starts, submit_steadily, told};
+use super::latency::{PROBE_EVERY, told};
 use super::progress::Progress;
 use super::report::{Report, Sheet};
 use super::runs::{Run, measured};
 use super::stage::Stage;
 use super::statistics::{Sorted, count};
+use super::steady::{Plan, Starts, submit_steadily};
 use super::workers::node_here;
 
 /// Jobs of the backlog that the client is given at once.

@@ -88,7 +88,9 @@ async fn measure(
     let held = |usage: &ServerUsage| count(usage.memory.saturating_sub(idle.memory)) / jobs;
     sheet.figure("bytes_per_waiting_job", held(&waiting));
     sheet.figure("bytes_per_finished_job", held(&finished));
-    sheet.figure("longest_gap_ms", micros(processed.longest_gap) / 1e3);
+    if let Some(gap) = processed.longest_gap {
+        sheet.figure("longest_gap_ms", micros(gap) / 1e3);
+    }
 
     if common.primaries > 1 && is_private(globals) {
         let single = single_cpu_us(options, globals, &mut chance).await?;
@@ -168,7 +170,8 @@ pub(super) struct Processed {
     node_cpu: Duration,
     before: ServerUsage,
     after: ServerUsage,
-    pub(super) longest_gap: Duration,
+    /// The longest time without progress, where that is seen.
+    pub(super) longest_gap: Option<Duration>,
 }
 
 /// Starts nodes, lets them process what waits, and stops them.
@@ -184,14 +187,14 @@ pub(super) async fn process(
     let begun = Instant::now();
     let own_cpu = super::process::own_cpu();
     let workers = Workers::start(stage, common, nodes, &progress).await?;
-    let mut longest_gap = Duration::ZERO;
+    let mut longest_gap = None;
     if workers.are_counted() {
-        longest_gap = progress.reached().await?;
+        let gap = progress.reached().await?;
         let all_ran = Instant::now();
         while stage.any_job(JobStatus::Running).await? {
             tokio::task::yield_now().await;
         }
-        longest_gap = longest_gap.max(all_ran.elapsed());
+        longest_gap = Some(gap.max(all_ran.elapsed()));
     } else {
         // In this order: a job that moves is seen before it does, or after.
         while stage.any_job(JobStatus::Pending).await? || stage.any_job(JobStatus::Running).await? {

@@ -54,9 +54,8 @@ async fn measure(options: &Recovery, run: &Run<'_>, sheet: &mut Sheet) -> Result
     let concurrency = common.concurrency.max(options.count).to_string();
     let lease = duration::format(options.lease);
     let arguments = ["--lease", &lease, "--concurrency", &concurrency];
-    // One after another, so that the jobs of each wave are shared out among all.
     let mut nodes = Children::start(&stage.globals, options.nodes, &arguments).await?;
-    spread_out(stage, options, &nodes).await?;
+    spread_out(stage, options.count).await?;
     for (figure, leads) in [("recovery_s", false), ("recovery_of_leader_s", true)] {
         let victim = pick(stage, &mut nodes, leads).await?;
         tokio::time::sleep(MOMENT.mul_f64(chance.share())).await;
@@ -66,24 +65,19 @@ async fn measure(options: &Recovery, run: &Run<'_>, sheet: &mut Sheet) -> Result
     Ok(())
 }
 
-/// Submits until every node runs something, and then the rest.
-async fn spread_out(stage: &Stage, options: &Recovery, nodes: &Children) -> Result<(), Failure> {
-    let mut left = options.count;
-    let mut wave = (options.count / 10).max(1);
+/// Submits in waves, as one that comes at once may go to one node alone.
+async fn spread_out(stage: &Stage, jobs: u32) -> Result<(), Failure> {
+    let mut left = jobs;
+    let mut wave = (jobs / 10).max(1);
     while left > 0 {
         wave = wave.min(left);
         sleepers::submit(stage, wave).await?;
         left -= wave;
-        let wanted = usize::try_from(options.count - left).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(jobs - left).unwrap_or(usize::MAX);
         until("all jobs run", async || {
             Ok(running(stage).await?.len() == wanted)
         })
         .await?;
-    }
-    let held = running(stage).await?;
-    for node in &nodes.0 {
-        let runs = held.values().filter(|holder| holder.to_string() == node.id);
-        tracing::debug!(node = node.id, runs = runs.count(), "before the kill");
     }
     Ok(())
 }

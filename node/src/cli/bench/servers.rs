@@ -2,7 +2,6 @@
 
 use paceline_store::RedisUrl;
 use paceline_store::calls::measure::form_cluster;
-use tempfile::TempDir;
 
 use super::super::failure::Failure;
 use super::super::private_redis::PrivateRedis;
@@ -10,8 +9,6 @@ use super::super::private_redis::PrivateRedis;
 /// Servers of our own, which go with this value, or those behind a URL.
 pub(super) struct Servers {
     ours: Vec<PrivateRedis>,
-    /// Data of those with an append-only file.
-    folders: Vec<TempDir>,
     url: String,
 }
 
@@ -20,22 +17,14 @@ impl Servers {
     pub(super) async fn start(primaries: u16, append_only: bool) -> Result<Servers, Failure> {
         let mut servers = Servers {
             ours: Vec::new(),
-            folders: Vec::new(),
             url: String::new(),
         };
         for _ in 0..primaries {
-            let folder = if append_only {
-                Some(tempfile::tempdir()?)
-            } else {
-                None
-            };
-            let path = folder.as_ref().map(TempDir::path);
             let started = if primaries > 1 {
-                PrivateRedis::start_member(path).await
+                PrivateRedis::start_member(append_only).await
             } else {
-                PrivateRedis::start(path).await
+                PrivateRedis::start_measured(append_only).await
             };
-            servers.folders.extend(folder);
             match started {
                 Ok(server) => servers.ours.push(server),
                 Err(failure) => {
@@ -68,7 +57,6 @@ impl Servers {
     pub(super) fn named(url: &str) -> Servers {
         Servers {
             ours: Vec::new(),
-            folders: Vec::new(),
             url: url.to_owned(),
         }
     }

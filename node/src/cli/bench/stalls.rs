@@ -10,11 +10,12 @@ use super::super::failure::Failure;
 use super::super::options::Globals;
 use super::chance::Chance;
 use super::common::Common;
-use super::flows::{Shape, at_once};
+use super::flows::at_once;
 use super::jobs;
 use super::progress::Progress;
 use super::report::{Report, Sheet};
 use super::runs::{Run, measured};
+use super::shape::Shape;
 use super::statistics::micros;
 use super::workers::Workers;
 
@@ -87,7 +88,7 @@ impl Gaps {
 async fn of_jobs(run: &Run<'_>, chance: &mut Chance) -> Result<Duration, Failure> {
     jobs::submit(run.stage, chance, JOBS).await?;
     let processed = jobs::process(run.stage, run.common, 1, JOBS).await?;
-    Ok(processed.longest_gap)
+    Ok(processed.longest_gap.unwrap_or_default())
 }
 
 /// The longest gap of one run of workflows.
@@ -101,7 +102,7 @@ async fn of_flows(
     let workers = Workers::start(run.stage, run.common, 1, &progress).await?;
     let passed = at_once(shape, workflows, run.stage, chance, &workers, &progress).await?;
     workers.stop().await;
-    Ok(passed.longest_gap)
+    Ok(passed.longest_gap.unwrap_or_default())
 }
 
 #[cfg(test)]
