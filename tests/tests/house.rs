@@ -228,9 +228,7 @@ fn only_the_store_speaks_redis() {
     let mut found = Vec::new();
     let mut store_found = false;
     for (name, text) in files() {
-        // The speed of bare commands is the reference that the benchmark stands beside.
-        let measures = name.starts_with("node/src/cli/bench");
-        if !is_rust(&name) || is_test(&name) || measures {
+        if !is_rust(&name) || is_test(&name) {
             continue;
         }
         for (line, text) in code(&text) {

@@ -151,6 +151,10 @@ mod tests {
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
             "paceline events --follow --from now --kind job.dead --type echo",
+            "paceline bench jobs --count 10 --primaries 3 --nodes 3 --append-only --runs 2 --seed 1",
+            "paceline bench latency --load 0.5 --time 1s --warm-up 10 -o json",
+            "paceline bench chain --one --count 3 --redis redis://h/",
+            "paceline bench marks --only chain",
             &format!("paceline events --from 0:5-1.2 --job {job} --workflow {workflow}"),
         ];
         for line in table {

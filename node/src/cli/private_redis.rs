@@ -42,6 +42,17 @@ wait "$server"
 if [ -n "$folder" ]; then rm -rf -- "$folder"; fi
 "#;
 
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// All there is.
+    Alone,
+    /// Measurements.
+    Measured,
+    /// The same, as one primary of several.
+    Member,
+}
+
 /// A running server; it ends with this value, or with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct PrivateRedis {
@@ -59,11 +70,31 @@ pub(crate) struct PrivateRedis {
 impl PrivateRedis {
     /// Starts a server, with its data in `folder` and an append-only file, or thrown away.
     pub(crate) async fn start(folder: Option<&Path>) -> Result<PrivateRedis, Failure> {
+        let append_only = folder.is_some();
+        PrivateRedis::start_as(Role::Alone, append_only, folder).await
+    }
+
+    /// Starts a server that is to be measured: it does nothing at a moment of its own, and its
+    /// data is thrown away.
+    pub(crate) async fn start_measured(append_only: bool) -> Result<PrivateRedis, Failure> {
+        PrivateRedis::start_as(Role::Measured, append_only, None).await
+    }
+
+    /// The same for a primary of a cluster, which is yet to be formed.
+    pub(crate) async fn start_member(append_only: bool) -> Result<PrivateRedis, Failure> {
+        PrivateRedis::start_as(Role::Member, append_only, None).await
+    }
+
+    async fn start_as(
+        role: Role,
+        append_only: bool,
+        folder: Option<&Path>,
+    ) -> Result<PrivateRedis, Failure> {
         let program = find_server().ok_or_else(|| Failure::new(Kind::Redis, none_found()))?;
         let lock = folder.map(lock).transpose()?;
         let mut reason = String::new();
         for _ in 0..TRIES {
-            let (mut server, ready) = PrivateRedis::spawn(&program, folder)?;
+            let (mut server, ready) = PrivateRedis::spawn(&program, role, append_only, folder)?;
             match tokio::time::timeout(START, ready).await {
                 Ok(Ok(())) => {
                     server._lock = lock;
@@ -113,6 +144,8 @@ impl PrivateRedis {
     /// The server, and a message for when it is ready; dropped when it ends before.
     fn spawn(
         program: &Path,
+        role: Role,
+        append_only: bool,
         folder: Option<&Path>,
     ) -> Result<(PrivateRedis, oneshot::Receiver<()>), Failure> {
         let cannot = |what: &str, error: std::io::Error| {
@@ -129,7 +162,8 @@ impl PrivateRedis {
             }
         };
         let port = free_port().map_err(|error| cannot("find a free port", error))?;
-        let mut guard = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", GUARD, "sh"])
             .arg(thrown_away.unwrap_or_default())
             .arg(program)
@@ -137,7 +171,19 @@ impl PrivateRedis {
             .arg("--dir")
             .arg(data)
             .args(["--save", "", "--maxmemory-policy", "noeviction"])
-            .args(["--appendonly", if folder.is_some() { "yes" } else { "no" }])
+            .args(["--appendonly", if append_only { "yes" } else { "no" }]);
+        if role != Role::Alone {
+            // A rewrite of the file takes a core, whenever it happens to come.
+            command.args(["--auto-aof-rewrite-percentage", "0"]);
+        }
+        if role == Role::Member {
+            // By default it is the port and 10,000, which may be beyond the last one.
+            let bus = free_port().map_err(|error| cannot("find a free port", error))?;
+            command
+                .args(["--cluster-enabled", "yes"])
+                .args(["--cluster-port", &bus.to_string()]);
+        }
+        let mut guard = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for this process, which still needs the server to stop in order.

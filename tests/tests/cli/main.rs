@@ -1,6 +1,7 @@
 //! The `paceline` binary as its users meet it: what it prints, its exit codes, what it leaves.
 #![cfg(test)]
 
+mod bench;
 mod commands;
 mod crash;
 mod dev;

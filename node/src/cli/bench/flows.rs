@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use clap::Args;
 use futures::future::try_join_all;
-use paceline_client::{Step, WorkflowBuilder, WorkflowDefinition};
 use serde_json::json;
 
 use super::super::failure::{Failure, Kind};
 use super::super::options::Globals;
 use super::chance::Chance;
 use super::common::{Common, Nodes};
-use super::latency::PROBE_EVERY;
+use super::one_by_one;
 use super::progress::Progress;
 use super::report::{Report, Sheet};
 use super::runs::{Run, measured};
+use super::shape::{Shape, result};
 use super::stage::Stage;
-use super::statistics::{Sorted, count, micros, ratio};
-use super::workers::{TASK_TYPE, Workers, node_here};
+use super::statistics::{count, micros};
+use super::workers::Workers;
 
 /// Between two looks at what other processes have left to do.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -65,15 +64,6 @@ pub(crate) struct Flows {
     pub(super) common: Common,
 }
 
-/// Which workflow it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Shape {
-    /// One task after another, with results handed on.
-    Chain(u32),
-    /// One, then many, then one.
-    Fanout(u32),
-}
-
 /// Measures chains.
 pub(super) async fn chain(options: &Chain, globals: &Globals) -> Result<Report, Failure> {
     let shape = Shape::Chain(options.length);
@@ -106,55 +96,12 @@ async fn report(
     });
     measured(&flows.common, globals, facts, async |run, sheet| {
         if flows.one {
-            one_by_one(shape, workflows, run, sheet).await
+            one_by_one::measure(shape, workflows, run, sheet).await
         } else {
             at_once_measured(shape, workflows, flows.nodes.nodes, run, sheet).await
         }
     })
     .await
-}
-
-impl Shape {
-    fn tasks(self) -> u32 {
-        match self {
-            Shape::Chain(length) => length,
-            Shape::Fanout(width) => width + 2,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Shape::Chain(_) => "chain",
-            Shape::Fanout(_) => "fanout",
-        }
-    }
-
-    /// The definition; each task has a payload of its own.
-    pub(super) fn definition(self, chance: &mut Chance) -> Result<WorkflowDefinition, Failure> {
-        let mut step = |name: String| Step::new(name, TASK_TYPE).payload(chance.json());
-        let builder = WorkflowBuilder::new(format!("bench {}", self.name()));
-        let builder = match self {
-            Shape::Chain(length) => builder.tasks((0..length).map(|place| {
-                let task = step(format!("t{place}"));
-                match place.checked_sub(1) {
-                    None => task,
-                    Some(before) => {
-                        let before = format!("t{before}");
-                        task.after([before.clone()]).result_from(before)
-                    }
-                }
-            })),
-            Shape::Fanout(width) => {
-                let names: Vec<String> = (0..width).map(|place| format!("t{place}")).collect();
-                let first = step("first".to_owned());
-                let last = step("last".to_owned()).after(names.clone());
-                let middle = names.into_iter().map(|name| step(name).after(["first"]));
-                builder.task(first).tasks(middle).task(last)
-            }
-        };
-        let definition = builder.build();
-        definition.map_err(|_| Failure::usage("the payloads cannot be written as JSON"))
-    }
 }
 
 async fn at_once_measured(
@@ -173,9 +120,11 @@ async fn at_once_measured(
         at_once(shape, warm_up, stage, &mut chance, &workers, &progress).await?;
     }
     let before = stage.usage().await?;
-    let (cpu, own) = (workers.cpu_since(Duration::ZERO)?, Duration::ZERO);
+    let cpu_before = workers.cpu_since(Duration::ZERO)?;
     let passed = at_once(shape, workflows, stage, &mut chance, &workers, &progress).await?;
-    let node_cpu = workers.cpu_since(own)?.saturating_sub(cpu);
+    let node_cpu = workers
+        .cpu_since(Duration::ZERO)?
+        .saturating_sub(cpu_before);
     let after = stage.usage().await?;
     workers.stop().await;
 
@@ -197,13 +146,10 @@ async fn at_once_measured(
     sheet.figure("node_cpu_us_per_task", micros(node_cpu) / tasks);
     let requests = count(after.requests.saturating_sub(before.requests));
     sheet.figure("commands_per_task", requests / tasks);
-    sheet.figure("longest_gap_ms", micros(passed.longest_gap) / 1e3);
+    if let Some(gap) = passed.longest_gap {
+        sheet.figure("longest_gap_ms", micros(gap) / 1e3);
+    }
     Ok(())
-}
-
-/// A result as long as a payload.
-fn result(chance: &mut Chance) -> Bytes {
-    chance.json().to_string().into()
 }
 
 /// What a pass of workflows came to.
@@ -211,7 +157,8 @@ pub(super) struct Passed {
     /// From before the first submit until all have ended.
     pub(super) elapsed: Duration,
     submitted_in: Duration,
-    pub(super) longest_gap: Duration,
+    /// The longest time without progress, where that is seen.
+    pub(super) longest_gap: Option<Duration>,
 }
 
 /// Submits workflows, all at once, and waits until all have ended.
@@ -240,12 +187,13 @@ pub(super) async fn at_once(
     };
     let done = async {
         if workers.are_counted() {
-            progress.reached().await
+            progress.reached().await.map(Some)
         } else {
-            Ok(Duration::ZERO)
+            Ok(None)
         }
     };
     let (submitted_in, longest_gap) = futures::future::try_join(submitted, done).await?;
+    let all_ran = Instant::now();
     while stage.any_workflow().await? {
         if workers.are_counted() {
             tokio::task::yield_now().await;
@@ -256,7 +204,7 @@ pub(super) async fn at_once(
     Ok(Passed {
         elapsed: begun.elapsed(),
         submitted_in,
-        longest_gap,
+        longest_gap: longest_gap.map(|gap| gap.max(all_ran.elapsed())),
     })
 }
 
@@ -271,56 +219,4 @@ impl Stage {
         }
         Ok(false)
     }
-}
-
-async fn one_by_one(
-    shape: Shape,
-    workflows: u32,
-    run: &Run<'_>,
-    sheet: &mut Sheet,
-) -> Result<(), Failure> {
-    let (stage, common) = (run.stage, run.common);
-    let mut chance = Chance::new(run.seed, common.payload);
-    let node = node_here(stage, common, result(&mut chance), |_| ()).await?;
-    pass_one_by_one(shape, common.warm_up_of(workflows), stage, &mut chance).await?;
-    let probe = stage.store.probe(PROBE_EVERY, common.payload)?;
-    let taken = pass_one_by_one(shape, workflows, stage, &mut chance).await;
-    let set = Sorted::new(probe.end().await?);
-    node.stop().await;
-
-    let (name, taken) = (shape.name(), Sorted::new(taken?));
-    let set_p50 = set.percentile_us(0.5);
-    let p50 = taken.percentile_us(0.5);
-    sheet.figure(&format!("{name}_one_p50_us"), p50);
-    sheet.figure(&format!("{name}_one_p99_us"), taken.percentile_us(0.99));
-    sheet.references.set("set_p50_us", set_p50);
-    sheet
-        .ratios
-        .set(format!("{name}_one_set"), ratio(p50, set_p50));
-    Ok(())
-}
-
-async fn pass_one_by_one(
-    shape: Shape,
-    workflows: u32,
-    stage: &Stage,
-    chance: &mut Chance,
-) -> Result<Vec<Duration>, Failure> {
-    let definitions: Vec<_> = (0..workflows)
-        .map(|_| shape.definition(chance))
-        .collect::<Result<_, _>>()?;
-    let client = stage.client.clone();
-    // In a task of its own, which the runtime wakes as it wakes any other.
-    let passing = tokio::spawn(async move {
-        let mut taken = Vec::new();
-        for definition in definitions {
-            let begun = Instant::now();
-            let workflow = client.submit_workflow(definition, None).await?;
-            workflow.wait().await?;
-            taken.push(begun.elapsed());
-        }
-        Ok::<_, Failure>(taken)
-    });
-    let passed = passing.await;
-    passed.map_err(|stopped| Failure::new(Kind::Outcome, stopped))?
 }

@@ -16,7 +16,7 @@ use super::common::{Common, Nodes};
 use super::progress::Progress;
 use super::report::{Report, Sheet};
 use super::runs::{Run, measured};
-use super::stage::Stage;
+use super::stage::{Stage, is_private};
 use super::statistics::{count, micros, ratio};
 use super::workers::Workers;
 
@@ -39,20 +39,21 @@ pub(crate) struct Jobs {
 pub(super) async fn report(options: &Jobs, globals: &Globals) -> Result<Report, Failure> {
     let facts = json!({ "jobs": options.count, "nodes": options.nodes.nodes });
     measured(&options.common, globals, facts, async |run, sheet| {
-        measure(options, run, sheet).await
+        measure(options, globals, run, sheet).await
     })
     .await
 }
 
-async fn measure(options: &Jobs, run: &Run<'_>, sheet: &mut Sheet) -> Result<(), Failure> {
+async fn measure(
+    options: &Jobs,
+    globals: &Globals,
+    run: &Run<'_>,
+    sheet: &mut Sheet,
+) -> Result<(), Failure> {
     let (stage, common) = (run.stage, run.common);
     let mut chance = Chance::new(run.seed, common.payload);
     let nodes = options.nodes.nodes;
-    let warm_up = common.warm_up_of(options.count);
-    if warm_up > 0 {
-        submit(stage, &mut chance, warm_up).await?;
-        process(stage, common, nodes, warm_up).await?;
-    }
+    warm_up(stage, common, nodes, &mut chance, options.count).await?;
 
     let idle = stage.settled_usage().await?;
     let submitted_in = submit(stage, &mut chance, options.count).await?;
@@ -61,7 +62,7 @@ async fn measure(options: &Jobs, run: &Run<'_>, sheet: &mut Sheet) -> Result<(),
     let processed = process(stage, common, nodes, options.count).await?;
     let finished = stage.settled_usage().await?;
 
-    let jobs = count(u64::from(options.count));
+    let jobs = f64::from(options.count);
     let total = submitted_in + processed.elapsed;
     sheet.speed("submit_jobs_per_s", "submit_r2", jobs, submitted_in);
     sheet.speed("process_jobs_per_s", "process_r2", jobs, processed.elapsed);
@@ -87,7 +88,54 @@ async fn measure(options: &Jobs, run: &Run<'_>, sheet: &mut Sheet) -> Result<(),
     let held = |usage: &ServerUsage| count(usage.memory.saturating_sub(idle.memory)) / jobs;
     sheet.figure("bytes_per_waiting_job", held(&waiting));
     sheet.figure("bytes_per_finished_job", held(&finished));
-    sheet.figure("longest_gap_ms", micros(processed.longest_gap) / 1e3);
+    if let Some(gap) = processed.longest_gap {
+        sheet.figure("longest_gap_ms", micros(gap) / 1e3);
+    }
+
+    if common.primaries > 1 && is_private(globals) {
+        let single = single_cpu_us(options, globals, &mut chance).await?;
+        sheet.references.set("single_redis_cpu_us_per_job", single);
+        sheet.ratios.set("cluster_cpu", ratio(redis_cpu, single));
+    }
+    Ok(())
+}
+
+/// CPU time of one Redis with one node for each of as many jobs, which a cluster stands against.
+async fn single_cpu_us(
+    options: &Jobs,
+    globals: &Globals,
+    chance: &mut Chance,
+) -> Result<f64, Failure> {
+    let common = Common {
+        primaries: 1,
+        ..options.common.clone()
+    };
+    let stage = Stage::open(&common, globals).await?;
+    let spent = async {
+        warm_up(&stage, &common, 1, chance, options.count).await?;
+        let idle = stage.usage().await?;
+        submit(&stage, chance, options.count).await?;
+        let submitted = stage.usage().await?;
+        let processed = process(&stage, &common, 1, options.count).await?;
+        Ok(cpu_us(&idle, &submitted) + cpu_us(&processed.before, &processed.after))
+    };
+    let spent: Result<f64, Failure> = spent.await;
+    stage.close().await?;
+    Ok(spent? / f64::from(options.count))
+}
+
+async fn warm_up(
+    stage: &Stage,
+    common: &Common,
+    nodes: u16,
+    chance: &mut Chance,
+    count: u32,
+) -> Result<(), Failure> {
+    let jobs = common.warm_up_of(count);
+    if jobs > 0 {
+        submit(stage, chance, jobs).await?;
+        process(stage, common, nodes, jobs).await?;
+    }
     Ok(())
 }
 
@@ -122,7 +170,8 @@ pub(super) struct Processed {
     node_cpu: Duration,
     before: ServerUsage,
     after: ServerUsage,
-    pub(super) longest_gap: Duration,
+    /// The longest time without progress, where that is seen.
+    pub(super) longest_gap: Option<Duration>,
 }
 
 /// Starts nodes, lets them process what waits, and stops them.
@@ -138,12 +187,14 @@ pub(super) async fn process(
     let begun = Instant::now();
     let own_cpu = super::process::own_cpu();
     let workers = Workers::start(stage, common, nodes, &progress).await?;
-    let mut longest_gap = Duration::ZERO;
+    let mut longest_gap = None;
     if workers.are_counted() {
-        longest_gap = progress.reached().await?;
+        let gap = progress.reached().await?;
+        let all_ran = Instant::now();
         while stage.any_job(JobStatus::Running).await? {
             tokio::task::yield_now().await;
         }
+        longest_gap = Some(gap.max(all_ran.elapsed()));
     } else {
         // In this order: a job that moves is seen before it does, or after.
         while stage.any_job(JobStatus::Pending).await? || stage.any_job(JobStatus::Running).await? {
@@ -165,7 +216,7 @@ pub(super) async fn process(
 
 impl Stage {
     /// Whether any job is in this status.
-    async fn any_job(&self, status: JobStatus) -> Result<bool, Failure> {
+    pub(super) async fn any_job(&self, status: JobStatus) -> Result<bool, Failure> {
         let filter = JobFilter {
             status: Some(status),
             ..JobFilter::default()

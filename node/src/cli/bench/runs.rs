@@ -84,5 +84,6 @@ fn environment_of(run: &Run<'_>, globals: &Globals, facts: &Value) -> Map<String
         .into_iter()
         .filter_map(Value::as_object)
         .flat_map(Map::clone)
+        .filter(|(_, value)| !value.is_null())
         .collect()
 }

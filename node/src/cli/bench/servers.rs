@@ -1,6 +1,7 @@
 //! The servers that are measured on: one of our own, a cluster of our own, or those of a user.
 
-use tempfile::TempDir;
+use paceline_store::RedisUrl;
+use paceline_store::calls::measure::form_cluster;
 
 use super::super::failure::Failure;
 use super::super::private_redis::PrivateRedis;
@@ -8,8 +9,6 @@ use super::super::private_redis::PrivateRedis;
 /// Servers of our own, which go with this value, or those behind a URL.
 pub(super) struct Servers {
     ours: Vec<PrivateRedis>,
-    /// Data of those with an append-only file.
-    folders: Vec<TempDir>,
     url: String,
 }
 
@@ -18,18 +17,14 @@ impl Servers {
     pub(super) async fn start(primaries: u16, append_only: bool) -> Result<Servers, Failure> {
         let mut servers = Servers {
             ours: Vec::new(),
-            folders: Vec::new(),
             url: String::new(),
         };
         for _ in 0..primaries {
-            let folder = if append_only {
-                Some(tempfile::tempdir()?)
+            let started = if primaries > 1 {
+                PrivateRedis::start_member(append_only).await
             } else {
-                None
+                PrivateRedis::start_measured(append_only).await
             };
-            let path = folder.as_ref().map(TempDir::path);
-            let started = PrivateRedis::start(path).await;
-            servers.folders.extend(folder);
             match started {
                 Ok(server) => servers.ours.push(server),
                 Err(failure) => {
@@ -38,17 +33,30 @@ impl Servers {
                 }
             }
         }
-        if let Some(server) = servers.ours.first() {
-            servers.url = server.url();
+        match servers.joined().await {
+            Ok(url) => servers.url = url,
+            Err(failure) => {
+                servers.stop().await;
+                return Err(failure);
+            }
         }
         Ok(servers)
+    }
+
+    /// The URL of what they are together.
+    async fn joined(&self) -> Result<String, Failure> {
+        let [alone] = self.ours.as_slice() else {
+            let urls = self.ours.iter().map(|server| server.url().parse());
+            let urls: Vec<RedisUrl> = urls.collect::<Result<_, _>>().map_err(Failure::usage)?;
+            return form_cluster(&urls).await.map_err(Failure::redis);
+        };
+        Ok(alone.url())
     }
 
     /// Those of a user.
     pub(super) fn named(url: &str) -> Servers {
         Servers {
             ours: Vec::new(),
-            folders: Vec::new(),
             url: url.to_owned(),
         }
     }

@@ -1,10 +1,10 @@
-//! Work on a thread and a runtime of its own, beside the one that is measured.
+//! Work beside the one that is measured: on the same runtime, or on a thread of its own.
 
 use tokio::task::JoinHandle;
 
 use crate::StoreError;
 
-/// Work under way on a thread of its own.
+/// Work under way.
 pub(super) struct Aside<T>(JoinHandle<Result<T, StoreError>>);
 
 /// Runs the future that `work` makes. It need not be `Send`: it never leaves its thread.
@@ -19,6 +19,13 @@ where
         let runtime = builder.enable_all().build().map_err(no_runtime)?;
         runtime.block_on(work())
     }))
+}
+
+/// Runs a future on the runtime that it is called in.
+pub(super) fn beside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Aside<T> {
+    Aside(tokio::spawn(work))
 }
 
 impl<T> Aside<T> {

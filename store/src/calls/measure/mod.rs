@@ -2,6 +2,7 @@
 
 mod aside;
 mod clear;
+mod cluster;
 mod probe;
 mod references;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crate::wire::reply::text_of;
 use crate::{Store, StoreError};
 
+pub use cluster::{ClusterError, form_cluster};
 pub use probe::Probe;
 pub use references::Reference;
 

@@ -1,13 +1,14 @@
-//! What one round trip takes: SET again and again, beside what is measured.
+//! What one round trip takes: SET again and again, beside what is measured and on the same
+//! runtime, as a program would send it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::aside::{Aside, aside};
+use super::aside::{Aside, beside};
 use crate::{Store, StoreError};
 
-/// A connection on a thread of its own that does nothing but SET.
+/// A task with a connection of its own that does nothing but SET.
 pub struct Probe {
     store: Store,
     stop: Arc<AtomicBool>,
@@ -19,12 +20,12 @@ impl Store {
     /// work that comes now and then finds the machine in another state than a loop does.
     ///
     /// # Errors
-    /// For a namespace without shards. What else fails is told by [`Probe::end`].
+    /// Never, as every namespace has a first shard. What else fails is told by [`Probe::end`].
     pub fn probe(&self, every: Duration, payload: usize) -> Result<Probe, StoreError> {
         let key = self.reference_key()?.to_owned();
         let stop = Arc::new(AtomicBool::new(false));
         let (store, stopped) = (self.clone(), Arc::clone(&stop));
-        let running = aside(move || async move {
+        let running = beside(async move {
             let mut connection = store.link.separate(&key).await?;
             let mut set = redis::cmd("SET");
             set.arg(&key).arg(vec![b'x'; payload]);

@@ -1,6 +1,6 @@
 //! What a Redis does without us: the references that every speed stands beside.
 //!
-//! Their client runs on a thread and a runtime of its own. On a runtime that others share, Redis
+//! Their clients run on a thread and a runtime of its own. On a runtime that others share, Redis
 //! waits for the client's threads to wake each other, and the reference measures those.
 
 use std::time::{Duration, Instant};
