@@ -77,6 +77,8 @@ pub(super) struct Shift {
     missed: Vec<usize>,
     /// Where it waits for slots.
     place: Option<Place>,
+    /// The node has more pumps than one of them has turns under way.
+    among_many: bool,
     stopping: bool,
     /// Jobs claimed so far.
     ticket: u64,
@@ -110,6 +112,7 @@ impl Shift {
             hungry: true,
             missed: Vec::new(),
             place: None,
+            among_many: usize::from(kit.store.shards()) > MAX_IN_FLIGHT,
             stopping: false,
             ticket: 0,
             to,
@@ -124,7 +127,7 @@ impl Shift {
         self.phase.mark_changed();
         let mut buffer = Vec::with_capacity(MAX_BATCH);
         loop {
-            self.collect(&mut buffer);
+            self.collect_together(&mut buffer).await;
             self.send();
             if self.is_drained() {
                 return ShiftEnd::Drained;
@@ -151,18 +154,32 @@ impl Shift {
         }
     }
 
-    /// Takes up the runs that finished.
-    fn collect(&mut self, buffer: &mut Vec<Ended>) {
+    /// Takes up the runs that finished, and beside many other pumps those that finish right behind
+    /// them: measured with 16 shards a fifth fewer turns. A pump that is alone does not wait, as
+    /// Redis would with it.
+    async fn collect_together(&mut self, buffer: &mut Vec<Ended>) {
+        while self.collect(buffer)
+            && self.among_many
+            && self.running > 0
+            && self.finished.len() < MAX_BATCH
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes up the runs that finished; whether there were any.
+    fn collect(&mut self, buffer: &mut Vec<Ended>) -> bool {
         while let Ok(ended) = self.from.try_recv() {
             buffer.push(ended);
         }
         if buffer.is_empty() {
-            return;
+            return false;
         }
         self.running = self.running.saturating_sub(buffer.len());
         self.incarnation
             .end(buffer.iter().map(|ended| ended.run.claimed.job));
         self.finished.extend(buffer.drain(..).map(Done::from));
+        true
     }
 
     /// Stands in line for slots that it lacks, as long as nothing else is under way.

@@ -7,7 +7,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Rings a bell: a list of at most one token, on which idle readers block.
 local function ring(name)
-  if redis.call('LLEN', prefix .. name) == 0 then
-    redis.call('RPUSH', prefix .. name, '1')
+  if redis.call('RPUSH', prefix .. name, '1') > 1 then
+    redis.call('LTRIM', prefix .. name, 0, 0)
   end
 end

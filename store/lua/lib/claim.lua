@@ -125,7 +125,7 @@ end
 local function take_lane(lane, share, picked)
   local stream, holes = lane_key(lane), prefix .. 'holes:' .. lane
   local has_holes = redis.call('EXISTS', holes) == 1
-  local skipped = tonumber(redis.call('HGET', prefix .. 'taken', lane) or 0)
+  local skipped = tonumber(redis.call('HGET', prefix .. 'waiting', lane .. '#') or 0)
   local skip, got, from, ask, head = skipped, 0, '-', 2, nil
   repeat
     local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', ask)
@@ -161,9 +161,9 @@ local function take_lane(lane, share, picked)
   redis.call('XTRIM', stream, 'MINID', head)
   redis.call('HINCRBY', prefix .. 'waiting', lane, -got)
   if skip > 0 then
-    redis.call('HSET', prefix .. 'taken', lane, skip)
+    redis.call('HSET', prefix .. 'waiting', lane .. '#', skip)
   elseif skipped > 0 then
-    redis.call('HDEL', prefix .. 'taken', lane)
+    redis.call('HDEL', prefix .. 'waiting', lane .. '#')
   end
   redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.match(head, '^%d+'),
     string.sub(lane, 3))

@@ -4,8 +4,8 @@
 -- mark tells the claim what to look at: 'j' jobs outside of workflows without a state record, 'w'
 -- those of workflows without, 'u' the same with upstream jobs, 's' any with one. With w and u
 -- stand items, id US ident of each, joined by RS.
---   waiting       hash, lane to how many jobs wait in it
---   taken         hash, lane to how many jobs of its oldest entry were claimed already
+--   waiting       hash, lane to how many jobs wait in it, and lane with '#' behind it to how many
+--                 jobs of its oldest entry were claimed already
 --   holes:<lane>  hash, id to how many places in the lane are void, as the job left them
 --   ready:<tier>  sorted set of lanes that have work, without the tier, by the age of their head
 local filled = {}
@@ -60,8 +60,7 @@ end
 -- Nothing waits in the lane any more.
 local function forget_lane(lane)
   redis.call('DEL', lane_key(lane), prefix .. 'holes:' .. lane)
-  redis.call('HDEL', prefix .. 'waiting', lane)
-  redis.call('HDEL', prefix .. 'taken', lane)
+  redis.call('HDEL', prefix .. 'waiting', lane, lane .. '#')
   redis.call('ZREM', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.sub(lane, 3))
 end
 
