@@ -270,7 +270,7 @@ local function hand_out_again(node, packs)
     local record = redis.call('GET', prefix .. 'j:' .. id)
     if token and record and string.sub(token, 2, 27) == node then
       local ident = string.match(record, '^%d+ (%S+)')
-      claims[#claims + 1] = { token, id, { record }, read_state(id) or '',
+      claims[#claims + 1] = { as_claimed(token), id, { record }, read_state(id) or '',
         in_workflow(ident) and { upstream_of(record) } or {} }
     end
   end
