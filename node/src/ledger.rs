@@ -369,6 +369,7 @@ impl Lanes for ShardLedger {
         Ok(LanesChecked {
             seen: done.seen,
             repaired: done.repaired,
+            more: done.sweeping,
             next: done.next.map(Cursor),
         })
     }

@@ -318,6 +318,7 @@ impl<W: World, B: Bell> Leader<W, B> {
         };
         self.agenda
             .set(Service::Reconciler, Some(Instant::now() + wait));
+        self.again(Service::Reconciler, report.more);
         self.again(Service::Workflows, self.desk.has_backlog());
         Ok(())
     }

@@ -110,6 +110,8 @@ struct State {
     leases: BTreeMap<NodeId, (Duration, usize)>,
     dead: BTreeMap<NodeId, usize>,
     old_records: usize,
+    /// Steps that the lanes' sweep takes.
+    untidy: usize,
 }
 
 /// Everything that a leader works on, in memory. Share it by `Arc`.
@@ -251,6 +253,16 @@ impl MemoryLedger {
         state.made += 1;
         let due = (state.now + due_in, state.made);
         state.delayed.insert(due);
+    }
+
+    /// Leaves so much in the lanes that it takes so many steps to sweep them.
+    pub fn litter(&self, steps: usize) {
+        self.state().untidy += steps;
+    }
+
+    /// Steps of it that are still to be taken.
+    pub fn litter_left(&self) -> usize {
+        self.state().untidy
     }
 
     /// Registers a node that holds so many runs until its lease ends.

@@ -53,6 +53,8 @@ pub struct Report {
     pub seen: usize,
     /// What stood still for two walks, or lanes that were wrong.
     pub repaired: usize,
+    /// Whether there is more to do at once.
+    pub more: bool,
     /// Whether the walk is at its end.
     pub done: bool,
 }
@@ -165,6 +167,7 @@ impl Reconciler {
                 Ok(Report {
                     seen: checked.seen,
                     repaired: checked.repaired,
+                    more: checked.more,
                     done,
                 })
             }
@@ -254,7 +257,7 @@ impl Reconciler {
         Ok(Report {
             seen: 1 + jobs.len(),
             repaired,
-            done: false,
+            ..Report::default()
         })
     }
 

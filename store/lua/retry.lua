@@ -26,7 +26,7 @@ if unique then
 end
 redis.call('ZREM', prefix .. 'dead', id)
 state.attempt, state.crashes, state.errors = 0, 0, 0
-enqueue(lane_of(ident), id)
+return_to_lane(lane_of(ident), id)
 write_state(id, format_state('P', state, '-', state.tail))
 emit_job('job.retrying', id, detail_of('0', state.run, ident))
 announce_lanes()

@@ -2,8 +2,8 @@
 --[[ submit: accepts up to 100 jobs, each on its own terms.
   keys    1 events, then the unique and idempotency keys
   args    1 event cap, 2 number of groups of jobs that follow one another with one lane, 3 number
-          of jobs, 4 fresh ('1' when no job has extras), for each group: lane, jobs, packs of ids;
-          then for each job '<ident> <policy>\n<body>', then
+          of jobs, 4 plain ('1' when no job has extras and no id is there twice), for each group:
+          lane, jobs, packs of ids; then for each job '<ident> <policy>\n<body>', then
           extras, four each: job (from 1), kind, value, index in KEYS (0: none)
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
@@ -48,8 +48,8 @@ local function read_extras()
   return extras
 end
 
--- Keys that this call has set.
-local held = {}
+-- Keys that this call has set, and records that it will set.
+local held, made = {}, {}
 
 -- What stands in the way of a job with extras, and when it is due.
 local function examine(list)
@@ -98,7 +98,7 @@ local function submit_each()
     for _, id in ipairs(unpack_ids(ARGV[group + 2], {})) do
       place = place + 1
       local name, list, due, verdict = prefix .. 'j:' .. id, extras[place], nil, nil
-      if redis.call('EXISTS', name) == 1 then
+      if made[name] or redis.call('EXISTS', name) == 1 then
         verdict = '='
       elseif list then
         due, verdict = examine(list)
@@ -115,6 +115,7 @@ local function submit_each()
           enqueue_packs(lane, 'j', id, 1)
           emit_job('job.enqueued', id, detail)
         end
+        made[name] = true
         records[#records + 1] = name
         records[#records + 1] = now .. ' ' .. ARGV[bodies + place]
         if list then keep_extras(id, list) end

@@ -2,8 +2,8 @@
 //!
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
-//! names as here; those that only scripts touch (`ready:<tier>`, `turn:<node>`, `cancels:<node>`,
-//! `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
+//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -36,6 +36,9 @@ pub(crate) struct Keys {
     pub(crate) ended: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
+    /// Hash: lane to how many jobs wait in it, and lane and `#` to how many jobs of its oldest
+    /// entry were claimed already.
+    pub(crate) waiting: String,
     /// Sorted set: workflows that have not ended, by creation.
     pub(crate) active_workflows: String,
     /// Set: workflows with effects left over from a full commit.
@@ -69,6 +72,7 @@ impl Keys {
             dead: key("dead"),
             ended: key("ended"),
             lanes: key("lanes"),
+            waiting: key("waiting"),
             active_workflows: key("workflows:active"),
             unfinished_workflows: key("workflows:unfinished"),
             deadlines: key("workflows:deadlines"),

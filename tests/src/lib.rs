@@ -11,6 +11,7 @@
 //! - [`Env::ride`]: a node and a client in the test's own process; [`notes`] and [`Gate`] are how
 //!   its handlers and the test talk.
 //! - [`worker`], [`work`], [`all_completed`]: something to do for fault tests.
+//! - [`Bench`]: a shard that is driven by hand.
 //! - [`eventually`], [`throughout`], [`within`]: the only ways to wait.
 //! - [`History`]: reads an event log and says what cannot have happened.
 //! - [`seed()`], [`rng`]: randomness that can be repeated.
@@ -19,6 +20,7 @@
     reason = "a harness that cannot do its work must stop the test, and the place says enough"
 )]
 
+mod bench;
 mod child;
 mod env;
 mod history;
@@ -32,6 +34,7 @@ mod servers;
 mod wait;
 mod work;
 
+pub use crate::bench::Bench;
 pub use crate::env::{Backend, Env, run_feature, shared_redis, unique_namespace};
 pub use crate::history::History;
 pub use crate::node_process::NodeProcess;

@@ -5,140 +5,14 @@ use std::time::Duration;
 
 use paceline_store::calls::commit::Batch;
 use paceline_store::calls::node::Gone;
-use paceline_store::calls::submit::{NewJob, SubmitRefusal, Submitted};
-use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Settled, Turn, TurnReply};
-use paceline_store::{CallError, Fenced, RedisUrl, Store, StoreOptions};
-use paceline_tests::{History, RedisServer, eventually};
+use paceline_store::calls::submit::{NewJob, SubmitRefusal};
+use paceline_store::calls::turn::{Settle, Settled};
+use paceline_store::{CallError, Fenced};
+use paceline_tests::{Bench, History, eventually};
 use paceline_types::job::Due;
-use paceline_types::{
-    Bytes, JobId, JobSpec, JobStatus, NodeId, NodeInfo, Settlement, ShardIndex, TaskType,
-    TierWeights, UniqueKey,
-};
+use paceline_types::{Bytes, JobSpec, JobStatus, NodeId, Settlement, ShardIndex, UniqueKey};
 
-const SHARD: ShardIndex = ShardIndex(0);
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// A store on a server of its own, and nodes that are driven by hand.
-struct Bench {
-    _redis: RedisServer,
-    store: Store,
-}
-
-impl Bench {
-    async fn new() -> Bench {
-        let redis = RedisServer::start().await;
-        let url: RedisUrl = redis.url().parse().expect("a url");
-        let store = Store::open(&url, StoreOptions::default())
-            .await
-            .expect("a store");
-        Bench {
-            _redis: redis,
-            store,
-        }
-    }
-
-    async fn join(&self, number: u64, lease: Duration) -> NodeId {
-        let node_id = NodeId::from_parts(1, SHARD, number);
-        let info = NodeInfo {
-            node_id,
-            name: format!("node {number}"),
-            address: None,
-            build: String::new(),
-            task_types: vec!["work".into()],
-            handler_versions: Default::default(),
-            started_at: 0,
-            last_heartbeat: 0,
-            pool_stats: Default::default(),
-            leads: Default::default(),
-        };
-        self.store.join(SHARD, &info, lease).await.expect("joined");
-        node_id
-    }
-
-    async fn submit(&self, number: u64, change: impl FnOnce(&mut JobSpec)) -> JobId {
-        let mut spec = JobSpec::new(TaskType::new("work").expect("a type"), Bytes::new());
-        change(&mut spec);
-        let id = JobId::from_parts(1, SHARD, number);
-        let answers = self
-            .store
-            .submit(SHARD, &[NewJob { id, spec }])
-            .await
-            .expect("an answer");
-        assert_eq!(answers, [Ok(Submitted::Created)]);
-        id
-    }
-
-    async fn turn(&self, node: NodeId, number: u64, settle: &[Settle], max: u32) -> TurnReply {
-        let serves = [Serves {
-            pattern: "*".into(),
-            version: None,
-            free: 100,
-        }];
-        let claim = (max > 0).then(|| Claim {
-            max,
-            weights: TierWeights::default(),
-            ticket: 0,
-            serves: &serves,
-        });
-        self.store
-            .turn(
-                SHARD,
-                &Turn {
-                    node,
-                    slot: 0,
-                    number,
-                    settle,
-                    claim,
-                },
-            )
-            .await
-            .expect("an answer")
-    }
-
-    async fn claim(&self, node: NodeId, number: u64) -> Claimed {
-        let mut reply = self.turn(node, number, &[], 1).await;
-        reply.claimed.pop().expect("a job waits")
-    }
-
-    async fn status(&self, job: JobId) -> JobStatus {
-        self.store
-            .job(job)
-            .await
-            .expect("an answer")
-            .expect("a job")
-            .status
-    }
-
-    /// Declares the node dead whose lease is over, and hands its runs on.
-    async fn bury(&self, term: u64) {
-        eventually("the lease ends", Duration::from_secs(10), async || {
-            !self
-                .store
-                .expire_nodes(SHARD, term)
-                .await
-                .expect("our term")
-                .is_empty()
-        })
-        .await;
-        let mut cursor: Option<String> = None;
-        loop {
-            let step = self
-                .store
-                .recover(SHARD, term, cursor.as_deref(), 100)
-                .await
-                .expect("our term");
-            cursor = step.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-    }
-}
-
-fn completed(claimed: &Claimed) -> Settle {
-    let result = Bytes::from_static(b"1");
-    Settle::of(claimed, Settlement::Completed { result }, WEEK)
-}
+const SHARD: ShardIndex = Bench::SHARD;
 
 #[tokio::test]
 async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
@@ -240,7 +114,7 @@ async fn a_node_that_comes_back_finds_its_runs_fenced() {
     bench.bury(term).await;
     assert_eq!(bench.status(job).await, JobStatus::Pending);
 
-    let late = bench.turn(lost, 2, &[completed(&claimed)], 0).await;
+    let late = bench.turn(lost, 2, &[Bench::completed(&claimed)], 0).await;
     assert_eq!(late.settled, [Settled::Fenced]);
     assert_eq!(bench.status(job).await, JobStatus::Pending);
     let beat = bench
@@ -255,9 +129,9 @@ async fn a_node_that_comes_back_finds_its_runs_fenced() {
     assert_eq!((again.job, again.attempt, again.crashes), (job, 2, 1));
     assert!(again.run > claimed.run, "the fence moved on");
     // Also while the other one runs it.
-    let late = bench.turn(lost, 4, &[completed(&claimed)], 0).await;
+    let late = bench.turn(lost, 4, &[Bench::completed(&claimed)], 0).await;
     assert_eq!(late.settled, [Settled::Fenced]);
-    let reply = bench.turn(other, 2, &[completed(&again)], 0).await;
+    let reply = bench.turn(other, 2, &[Bench::completed(&again)], 0).await;
     assert_eq!(reply.settled, [Settled::Accepted]);
     History::read(&bench.store).await.assert_jobs_ended(&[job]);
 }
@@ -315,10 +189,10 @@ async fn a_settle_or_a_submit_sent_twice_changes_nothing_the_second_time() {
     // The same submit again: the job that it made stands, its own key included.
     bench.submit(1, |spec| spec.unique_key = key()).await;
     let rival = NewJob {
-        id: JobId::from_parts(1, SHARD, 2),
+        id: Bench::job_id(2),
         spec: JobSpec {
             unique_key: key(),
-            ..JobSpec::new(TaskType::new("work").expect("a type"), Bytes::new())
+            ..Bench::spec()
         },
     };
     let refused = bench
@@ -331,7 +205,7 @@ async fn a_settle_or_a_submit_sent_twice_changes_nothing_the_second_time() {
     );
 
     let claimed = bench.claim(node, 1).await;
-    let settle = completed(&claimed);
+    let settle = Bench::completed(&claimed);
     for _ in 0..3 {
         let reply = bench.turn(node, 2, std::slice::from_ref(&settle), 0).await;
         assert_eq!(reply.settled, [Settled::Accepted]);
@@ -371,7 +245,7 @@ async fn nobody_settles_a_run_that_another_owns() {
     // The token of another job does not fit either.
     let forged = Settle {
         token: other.token,
-        ..completed(&claimed)
+        ..Bench::completed(&claimed)
     };
     let reply = bench.turn(thief, 2, &[forged], 0).await;
     assert_eq!(reply.settled, [Settled::Fenced]);
@@ -410,7 +284,7 @@ async fn a_cancelled_run_ends_cancelled_whatever_it_comes_to() {
             .await
             .expect("alive");
         assert_eq!(beat.cancels, [job]);
-        let settle = Settle::of(&claimed, settlement, WEEK);
+        let settle = Settle::of(&claimed, settlement, Bench::KEPT);
         let reply = bench.turn(node, 2 * number + 1, &[settle], 0).await;
         assert_eq!(reply.settled, [Settled::Cancelled]);
         assert_eq!(bench.status(job).await, JobStatus::Cancelled);

@@ -102,6 +102,22 @@ async fn an_idle_leader_costs_one_call_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_of_lanes_does_not_wait_between_its_steps() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let running = start(&ledger, 1);
+    ledger.litter(1_000);
+    let workflow = ledger.submit(&graph("a"));
+    tokio::time::sleep(DEFAULT_RECONCILE_EVERY + Duration::from_secs(2)).await;
+    assert_eq!(ledger.litter_left(), 0);
+    // It ends: the walk after it comes in its time, and the others had theirs.
+    let before = ledger.tally().calls;
+    tokio::time::sleep(DEFAULT_RECONCILE_EVERY / 2).await;
+    assert!(ledger.tally().calls - before < 40);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Running));
+    assert_eq!(running.stop().await, Stopped::Shutdown);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_rings_for_is_found_by_the_survey() {
     let ledger = Arc::new(MemoryLedger::new());
     let running = start(&ledger, 1);

@@ -391,10 +391,13 @@ impl Lanes for MemoryLedger {
     ) -> Result<LanesChecked, LedgerError> {
         let mut state = self.state();
         state.admit(term)?;
+        let more = state.untidy > 0;
+        state.untidy -= usize::from(more);
         Ok(LanesChecked {
             seen: state.lane.len(),
             repaired: 0,
-            next: None,
+            more,
+            next: more.then(|| Cursor("0".to_owned())),
         })
     }
 }

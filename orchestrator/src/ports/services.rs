@@ -85,6 +85,8 @@ pub struct LanesChecked {
     pub seen: usize,
     /// Of them, those that stood still and move again.
     pub repaired: usize,
+    /// There is more to do at once.
+    pub more: bool,
     /// Where to go on; none at the end.
     pub next: Option<Cursor>,
 }

@@ -1,5 +1,7 @@
 -- Which jobs a node is given.
 local TIERS = { 'h', 'n', 'l' }
+-- Holes that one call passes, in about.
+local MOST_HOLES = 1000
 
 -- Handlers from ARGV behind `at`, as a function from a task type to the one that serves it:
 -- exact type first, else the longest pattern.
@@ -102,26 +104,23 @@ local function pick(picked, lane, mark, ids, first, last, packs, items)
   end
 end
 
--- The first `most` of ids[first..] whose place is no hole; holes on the way are used up. Also
--- returns the last place that was looked at.
-local function without_holes(holes, ids, first, most)
-  local live = {}
-  local counts = redis.call('HMGET', holes, unpack(ids, first))
-  for place = first, #ids do
-    local id, count = ids[place], tonumber(counts[place - first + 1] or 0)
-    if count == 0 then
-      live[#live + 1] = id
-    elseif count == 1 then
-      redis.call('HDEL', holes, id)
-    else
-      redis.call('HINCRBY', holes, id, -1)
-    end
-    if #live == most then return live, place end
+-- The first `most` of ids[first..] that wait; holes on the way are used up. Also returns the last
+-- place that was looked at.
+local function past_holes(picked, holes, ids, first, most)
+  local left, used, live = redis.call('SMISMEMBER', holes, unpack(ids, first)), {}, {}
+  local place = first - 1
+  while place < #ids and #live < most do
+    place = place + 1
+    local list = left[place - first + 1] == 1 and used or live
+    list[#list + 1] = ids[place]
   end
-  return live, #ids
+  if #used > 0 then redis.call('SREM', holes, unpack(used)) end
+  picked.holes = picked.holes + #used
+  return live, place
 end
 
--- Takes up to `share` jobs off the head of a lane. Returns how many, and whether it is empty now.
+-- Takes up to `share` jobs off the head of a lane, fewer if there are many holes before them.
+-- Returns how many, and whether it is empty now.
 local function take_lane(lane, share, picked)
   local stream, holes = lane_key(lane), prefix .. 'holes:' .. lane
   local has_holes = redis.call('EXISTS', holes) == 1
@@ -130,7 +129,7 @@ local function take_lane(lane, share, picked)
   repeat
     local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', ask)
     for _, entry in ipairs(entries) do
-      if got == share then
+      if got == share or (has_holes and picked.holes >= MOST_HOLES) then
         head = entry[1]
         break
       end
@@ -139,7 +138,7 @@ local function take_lane(lane, share, picked)
       local last = math.min(#ids, skip + share - got)
       if has_holes then
         local live
-        live, last = without_holes(holes, ids, skip + 1, share - got)
+        live, last = past_holes(picked, holes, ids, skip + 1, share - got)
         if #live > 0 then pick(picked, lane, mark, live, 1, #live, nil, items) end
         got = got + #live
       else
@@ -158,8 +157,13 @@ local function take_lane(lane, share, picked)
     end
     ask = share - got + 1
   until head
+  -- Not '-got': of nothing that is '-0', which is no number to Redis.
+  if redis.call('HINCRBY', prefix .. 'waiting', lane, 0 - got) <= 0 and has_holes then
+    -- Nothing but holes is left.
+    forget_lane(lane)
+    return got, true
+  end
   redis.call('XTRIM', stream, 'MINID', head)
-  redis.call('HINCRBY', prefix .. 'waiting', lane, -got)
   if skip > 0 then
     redis.call('HSET', prefix .. 'waiting', lane .. '#', skip)
   elseif skipped > 0 then
@@ -270,7 +274,7 @@ local function hand_out_again(node, packs)
     local record = redis.call('GET', prefix .. 'j:' .. id)
     if token and record and string.sub(token, 2, 27) == node then
       local ident = string.match(record, '^%d+ (%S+)')
-      claims[#claims + 1] = { token, id, { record }, read_state(id) or '',
+      claims[#claims + 1] = { as_claimed(token), id, { record }, read_state(id) or '',
         in_workflow(ident) and { upstream_of(record) } or {} }
     end
   end
@@ -292,7 +296,7 @@ local function claim(wanted, node, slot, number, at)
   for _, tier in ipairs(TIERS) do candidates[tier] = lanes_for(tier, handler_of, served) end
   local quota = shares(wanted, weights, tonumber(ARGV[at + 4]), candidates)
 
-  local picked, open = { ids = {} }, wanted
+  local picked, open = { ids = {}, holes = 0 }, wanted
   for _, tier in ipairs(TIERS) do
     if quota[tier] > 0 then open = open - take_jobs(candidates[tier], quota[tier], picked) end
   end

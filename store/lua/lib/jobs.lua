@@ -29,6 +29,13 @@ end
 
 local CANCELLING = { c = true, C = true }
 
+-- A token as the claim handed it out, whether its job was asked to stop since or not.
+local function as_claimed(token)
+  local flag = string.sub(token, 1, 1)
+  if not CANCELLING[flag] then return token end
+  return (flag == 'C' and ':' or '.') .. string.sub(token, 2)
+end
+
 local function detail_of(attempt, run, ident)
   return attempt .. US .. run .. US .. ident
 end

@@ -1,12 +1,13 @@
 --@include lib/packs.lua
 -- Lanes: one stream per (tier, task type, version), named '<tier>:<type>:<version>', with the jobs
 -- that wait in it. An entry holds jobs that came together: a mark, and their ids as packs. The
--- mark tells the claim what to look at: 'j' jobs outside of workflows without a state record, 'w'
--- those of workflows without, 'u' the same with upstream jobs, 's' any with one. With w and u
--- stand items, id US ident of each, joined by RS.
+-- mark tells the claim what to look at: 'j' jobs outside of workflows that had no run, 'w' those of
+-- workflows, 'u' the same with upstream jobs, 's' any with a state record. With w and u stand items,
+-- id US ident of each, joined by RS.
 --   waiting       hash, lane to how many jobs wait in it, and lane with '#' behind it to how many
 --                 jobs of its oldest entry were claimed already
---   holes:<lane>  hash, id to how many places in the lane are void, as the job left them
+--   holes:<lane>  set, jobs that have left their places in the lane, which are still there. A job
+--                 has one place that was not claimed.
 --   ready:<tier>  sorted set of lanes that have work, without the tier, by the age of their head
 local filled = {}
 
@@ -67,6 +68,14 @@ end
 -- Takes a waiting job out of its lane: its place becomes a hole.
 local function leave_lane(lane, id)
   announce_lanes()
-  redis.call('HINCRBY', prefix .. 'holes:' .. lane, id, 1)
+  redis.call('SADD', prefix .. 'holes:' .. lane, id)
   if redis.call('HINCRBY', prefix .. 'waiting', lane, -1) <= 0 then forget_lane(lane) end
+end
+
+-- Lets a job that was retried wait: in the place that it left, or at the end if that has been
+-- passed. The mark of that place still says what to look at, as the job had no run since it came
+-- there. A lane with holes has work, and is known.
+local function return_to_lane(lane, id)
+  if redis.call('SREM', prefix .. 'holes:' .. lane, id) == 0 then return enqueue(lane, id) end
+  redis.call('HINCRBY', prefix .. 'waiting', lane, 1)
 end

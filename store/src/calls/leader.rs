@@ -51,6 +51,8 @@ pub struct LanesChecked {
     pub seen: usize,
     /// Of them, those that the ready index had wrong.
     pub repaired: usize,
+    /// One of them is being swept of what has left it: the next step need not wait.
+    pub sweeping: bool,
     /// Where to go on; none at the end.
     pub next: Option<String>,
 }
@@ -157,7 +159,8 @@ impl Store {
         Ok((reply.count()?, reply.int()? == 1))
     }
 
-    /// Compares lanes with the index of those that have work, about `max` of them from `cursor`.
+    /// Compares lanes with the index of those that have work, about `max` of them from `cursor`, and
+    /// sweeps those in which many places were left by jobs that were cancelled.
     ///
     /// # Errors
     /// [`Fenced`], or no answer: call again.
@@ -175,10 +178,14 @@ impl Store {
             .arg(max.min(MAX_BATCH));
         let mut reply = expect_ok("check_lanes", self.link.call(&call).await?)?;
         let next = reply.text()?;
+        let (seen, repaired) = (reply.count()?, reply.count()?);
+        let sweeping = reply.int()? == 1;
         Ok(LanesChecked {
-            next: (next != "0").then_some(next),
-            seen: reply.count()?,
-            repaired: reply.count()?,
+            seen,
+            repaired,
+            sweeping,
+            // A step that is not done is repeated, also if it was the first.
+            next: (sweeping || next != "0").then_some(next),
         })
     }
 }

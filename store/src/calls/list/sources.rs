@@ -1,5 +1,7 @@
 //! The structures that lists are read from. Each gives ids and where to go on.
 
+use std::collections::HashMap;
+
 use paceline_types::{JobId, ShardIndex, Tag, TaskType, UnixMillis};
 use redis::Value;
 
@@ -38,6 +40,10 @@ impl Store {
     ) -> Result<Vec<String>, StoreError> {
         let value = match self.link.command(command).await? {
             Value::Set(members) => Value::Array(members),
+            Value::Map(pairs) => {
+                let parts = pairs.into_iter().flat_map(|(name, value)| [name, value]);
+                Value::Array(parts.collect())
+            }
             other => other,
         };
         Reply::list(what, value)?.rest()
@@ -61,8 +67,8 @@ impl Store {
         Ok(Slice::new(ids, next))
     }
 
-    /// Waiting jobs, lane by lane, oldest first, with those of its oldest entry that run already
-    /// and those that left. Position: `<lane>|<entry>|<jobs of the entry that were read>`.
+    /// Waiting jobs, lane by lane, oldest first, with those that left and whose places remain.
+    /// Position: `<lane>|<entry>|<jobs of the entry that were read>`.
     pub(super) async fn waiting(
         &self,
         shard: ShardIndex,
@@ -78,6 +84,14 @@ impl Store {
             task_type.is_none_or(|wanted| lane.split(':').nth(1) == Some(wanted.as_str()))
         });
         lanes.sort();
+        // Jobs of an oldest entry that were claimed may wait in another one by now.
+        let mut command = redis::cmd("HGETALL");
+        command.arg(&keys.waiting);
+        let waiting = self.strings("HGETALL", &command).await?;
+        let claimed_of: HashMap<&str, usize> = waiting
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair[0].strip_suffix('#')?, pair[1].parse().ok()?)))
+            .collect();
         let mut parts = position.splitn(3, '|');
         let from_lane = parts.next().unwrap_or_default();
         let mut from_entry = parts.next().filter(|entry| !entry.is_empty());
@@ -94,6 +108,10 @@ impl Store {
                 // One more, as the first may have been read to its end.
                 .arg(limit - ids.len() + 1);
             let mut entries = Reply::list("XRANGE", self.link.command(&command).await?)?;
+            let mut claimed = match from {
+                None => claimed_of.get(lane.as_str()).copied(),
+                Some(_) => None,
+            };
             while entries.len() > 0 {
                 let mut entry = entries.nested()?;
                 let entry_id = entry.text()?;
@@ -103,7 +121,7 @@ impl Store {
                 let first = if from == Some(entry_id.as_str()) {
                     std::mem::take(&mut skip)
                 } else {
-                    0
+                    claimed.take().unwrap_or(0)
                 };
                 for (index, id) in bare_ids(&packs).enumerate().skip(first) {
                     ids.push(id);
