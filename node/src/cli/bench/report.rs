@@ -73,6 +73,15 @@ pub(super) fn cpu_us(reference: &Reference) -> f64 {
     ratio(micros(reference.redis_cpu), count(reference.operations))
 }
 
+/// Share of one core that Redis had during a reference, in percent.
+fn busy_percent(reference: &Reference) -> f64 {
+    let elapsed = reference.elapsed.as_secs_f64();
+    ratio(reference.redis_cpu.as_secs_f64() * 100.0, elapsed)
+}
+
+/// Below it Redis was not saturated in R2: something else used the machine.
+const SATURATED_PERCENT: f64 = 80.0;
+
 /// What a ratio stands against that is only known after the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Against {
@@ -121,6 +130,9 @@ impl Sheet {
         let cpu = pair("r2_redis_cpu_us_per_message", |references| {
             cpu_us(&references.r2)
         });
+        pair("r2_redis_busy_percent", |references| {
+            busy_percent(&references.r2)
+        });
         for (name, value, against) in std::mem::take(&mut self.against) {
             let whole = match against {
                 Against::Speed => r2,
@@ -168,6 +180,24 @@ impl Report {
             ratios: medians(|run| &run.ratios),
             spreads: (runs.len() > 1).then(spreads),
         }
+    }
+
+    /// Why its ratios say little, if they do.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let told = [
+            "r2_redis_busy_percent_before",
+            "r2_redis_busy_percent_after",
+        ];
+        let busy = told
+            .into_iter()
+            .filter_map(|name| self.references.get(name));
+        let least = busy.fold(f64::INFINITY, f64::min);
+        (least < SATURATED_PERCENT).then(|| {
+            format!(
+                "Redis had only {least:.0} % of a core in the reference R2, so something else used \
+                 this machine and ratios say little: measure again when it is quiet"
+            )
+        })
     }
 }
 
@@ -219,6 +249,20 @@ mod tests {
                 .spreads
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_reference_that_was_not_saturated_is_told() {
+        // 60 % of a core.
+        let report = Report::of(serde_json::Map::new(), &[run(1.0)]);
+        let doubt = report.doubt().expect("a doubt");
+        assert!(doubt.contains("only 60 % of a core"), "{doubt}");
+        let mut quiet = report;
+        for moment in ["before", "after"] {
+            let name = format!("r2_redis_busy_percent_{moment}");
+            quiet.references.set(name, 95.0);
+        }
+        assert_eq!(quiet.doubt(), None);
     }
 
     #[test]
