@@ -143,6 +143,29 @@ impl Sheet {
         }
         self
     }
+
+    /// Whether Redis was saturated in its references, so that nothing else used the machine.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        least_busy(&self.references) >= SATURATED_PERCENT
+    }
+}
+
+/// Of the runs the `count` that were disturbed the least, by their references alone.
+pub(super) fn least_disturbed(mut runs: Vec<Sheet>, count: usize) -> Vec<Sheet> {
+    let busy = |run: &Sheet| least_busy(&run.references);
+    runs.sort_by(|one, other| busy(other).total_cmp(&busy(one)));
+    runs.truncate(count);
+    runs
+}
+
+/// The lesser share of a core that Redis had in R2, before or after, in percent.
+fn least_busy(references: &Named) -> f64 {
+    let told = [
+        "r2_redis_busy_percent_before",
+        "r2_redis_busy_percent_after",
+    ];
+    let busy = told.into_iter().filter_map(|name| references.get(name));
+    busy.fold(f64::INFINITY, f64::min)
 }
 
 /// What is printed: medians of all runs.
@@ -184,14 +207,7 @@ impl Report {
 
     /// Why its ratios say little, if they do.
     pub(super) fn doubt(&self) -> Option<String> {
-        let told = [
-            "r2_redis_busy_percent_before",
-            "r2_redis_busy_percent_after",
-        ];
-        let busy = told
-            .into_iter()
-            .filter_map(|name| self.references.get(name));
-        let least = busy.fold(f64::INFINITY, f64::min);
+        let least = least_busy(&self.references);
         (least < SATURATED_PERCENT).then(|| {
             format!(
                 "Redis had only {least:.0} % of a core in the reference R2, so something else used \
@@ -249,6 +265,28 @@ mod tests {
                 .spreads
                 .is_none()
         );
+    }
+
+    #[test]
+    fn the_runs_that_were_disturbed_the_least_count() {
+        let disturbed = |busy: f64, jobs: f64| {
+            let mut sheet = run(jobs);
+            sheet.references.set("r2_redis_busy_percent_after", busy);
+            sheet.references.set("r2_redis_busy_percent_before", 99.0);
+            sheet
+        };
+        let runs = vec![
+            disturbed(50.0, 1.0),
+            disturbed(95.0, 2.0),
+            disturbed(80.0, 3.0),
+        ];
+        assert!(!runs[0].is_undisturbed() && runs[2].is_undisturbed());
+        let kept = least_disturbed(runs, 2);
+        let kept: Vec<_> = kept
+            .iter()
+            .map(|run| run.figures.get("jobs_per_s"))
+            .collect();
+        assert_eq!(kept, [Some(2.0), Some(3.0)]);
     }
 
     #[test]
