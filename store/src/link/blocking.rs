@@ -176,18 +176,23 @@ fn popped(reply: &Value) -> Option<Option<(String, Vec<u8>)>> {
 }
 
 fn entries(reply: &Value) -> Option<Vec<StreamEntry>> {
+    entries_of_one_stream(reply)?.iter().map(entry).collect()
+}
+
+/// What a read of one stream found; `None` when the reply is of another shape.
+pub(crate) fn entries_of_one_stream(reply: &Value) -> Option<&[Value]> {
     let streams = match reply {
-        Value::Nil => return Some(Vec::new()),
+        Value::Nil => return Some(&[]),
         Value::Array(streams) => streams,
         _ => return None,
     };
     let [Value::Array(stream)] = streams.as_slice() else {
         return None;
     };
-    let [_, Value::Array(entries)] = stream.as_slice() else {
-        return None;
-    };
-    entries.iter().map(entry).collect()
+    match stream.as_slice() {
+        [_, Value::Array(entries)] => Some(entries),
+        _ => None,
+    }
 }
 
 fn entry(entry: &Value) -> Option<StreamEntry> {

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value};
 
+pub(crate) use blocking::entries_of_one_stream;
 pub use blocking::{Blocking, StreamEntry};
 pub use error::{ConnectError, StoreError};
 pub(crate) use separate::Separate;

@@ -12,6 +12,13 @@ use super::stage::Stage;
 use super::statistics::{Sorted, ratio};
 use super::workers::node_here;
 
+/// Workflows between two looks at what a SET takes. It is looked at by turns, as a SET beside a
+/// workflow waits for the workflow.
+const TURN: u32 = 10;
+
+/// How long one look takes.
+const PROBED: Duration = Duration::from_millis(60);
+
 /// Measures from the submit of each workflow until its end is told to a client that waits.
 pub(super) async fn measure(
     shape: Shape,
@@ -23,12 +30,19 @@ pub(super) async fn measure(
     let mut chance = Chance::new(run.seed, common.payload);
     let node = node_here(stage, common, result(&mut chance), |_| ()).await?;
     pass(shape, common.warm_up_of(workflows), stage, &mut chance).await?;
-    let probe = stage.store.probe(PROBE_EVERY, common.payload)?;
-    let taken = pass(shape, workflows, stage, &mut chance).await;
-    let set = Sorted::new(probe.end().await?);
+    let (mut taken, mut set) = (Vec::new(), Vec::new());
+    let mut left = workflows;
+    while left > 0 {
+        let turn = left.min(TURN);
+        taken.extend(pass(shape, turn, stage, &mut chance).await?);
+        let probe = stage.store.probe(PROBE_EVERY, common.payload)?;
+        tokio::time::sleep(PROBED).await;
+        set.extend(probe.end().await?);
+        left -= turn;
+    }
     node.stop().await;
 
-    let (name, taken) = (shape.name(), Sorted::new(taken?));
+    let (name, taken, set) = (shape.name(), Sorted::new(taken), Sorted::new(set));
     let set_p50 = set.percentile_us(0.5);
     let p50 = taken.percentile_us(0.5);
     sheet.figure(&format!("{name}_one_p50_us"), p50);

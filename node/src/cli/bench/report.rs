@@ -73,6 +73,15 @@ pub(super) fn cpu_us(reference: &Reference) -> f64 {
     ratio(micros(reference.redis_cpu), count(reference.operations))
 }
 
+/// Share of one core that Redis had during a reference, in percent.
+fn busy_percent(reference: &Reference) -> f64 {
+    let elapsed = reference.elapsed.as_secs_f64();
+    ratio(reference.redis_cpu.as_secs_f64() * 100.0, elapsed)
+}
+
+/// Below it Redis was not saturated in R2: something else used the machine.
+const SATURATED_PERCENT: f64 = 80.0;
+
 /// What a ratio stands against that is only known after the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Against {
@@ -121,6 +130,9 @@ impl Sheet {
         let cpu = pair("r2_redis_cpu_us_per_message", |references| {
             cpu_us(&references.r2)
         });
+        pair("r2_redis_busy_percent", |references| {
+            busy_percent(&references.r2)
+        });
         for (name, value, against) in std::mem::take(&mut self.against) {
             let whole = match against {
                 Against::Speed => r2,
@@ -131,6 +143,29 @@ impl Sheet {
         }
         self
     }
+
+    /// Whether Redis was saturated in its references, so that nothing else used the machine.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        least_busy(&self.references) >= SATURATED_PERCENT
+    }
+}
+
+/// Of the runs the `count` that were disturbed the least, by their references alone.
+pub(super) fn least_disturbed(mut runs: Vec<Sheet>, count: usize) -> Vec<Sheet> {
+    let busy = |run: &Sheet| least_busy(&run.references);
+    runs.sort_by(|one, other| busy(other).total_cmp(&busy(one)));
+    runs.truncate(count);
+    runs
+}
+
+/// The lesser share of a core that Redis had in R2, before or after, in percent.
+fn least_busy(references: &Named) -> f64 {
+    let told = [
+        "r2_redis_busy_percent_before",
+        "r2_redis_busy_percent_after",
+    ];
+    let busy = told.into_iter().filter_map(|name| references.get(name));
+    busy.fold(f64::INFINITY, f64::min)
 }
 
 /// What is printed: medians of all runs.
@@ -168,6 +203,17 @@ impl Report {
             ratios: medians(|run| &run.ratios),
             spreads: (runs.len() > 1).then(spreads),
         }
+    }
+
+    /// Why its ratios say little, if they do.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let least = least_busy(&self.references);
+        (least < SATURATED_PERCENT).then(|| {
+            format!(
+                "Redis had only {least:.0} % of a core in the reference R2, so something else used \
+                 this machine and ratios say little: measure again when it is quiet"
+            )
+        })
     }
 }
 
@@ -219,6 +265,42 @@ mod tests {
                 .spreads
                 .is_none()
         );
+    }
+
+    #[test]
+    fn the_runs_that_were_disturbed_the_least_count() {
+        let disturbed = |busy: f64, jobs: f64| {
+            let mut sheet = run(jobs);
+            sheet.references.set("r2_redis_busy_percent_after", busy);
+            sheet.references.set("r2_redis_busy_percent_before", 99.0);
+            sheet
+        };
+        let runs = vec![
+            disturbed(50.0, 1.0),
+            disturbed(95.0, 2.0),
+            disturbed(80.0, 3.0),
+        ];
+        assert!(!runs[0].is_undisturbed() && runs[2].is_undisturbed());
+        let kept = least_disturbed(runs, 2);
+        let kept: Vec<_> = kept
+            .iter()
+            .map(|run| run.figures.get("jobs_per_s"))
+            .collect();
+        assert_eq!(kept, [Some(2.0), Some(3.0)]);
+    }
+
+    #[test]
+    fn a_reference_that_was_not_saturated_is_told() {
+        // 60 % of a core.
+        let report = Report::of(serde_json::Map::new(), &[run(1.0)]);
+        let doubt = report.doubt().expect("a doubt");
+        assert!(doubt.contains("only 60 % of a core"), "{doubt}");
+        let mut quiet = report;
+        for moment in ["before", "after"] {
+            let name = format!("r2_redis_busy_percent_{moment}");
+            quiet.references.set(name, 95.0);
+        }
+        assert_eq!(quiet.doubt(), None);
     }
 
     #[test]

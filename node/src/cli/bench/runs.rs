@@ -1,12 +1,20 @@
 //! The frame of every measurement: a fresh stage, references before and after, again and again.
+//!
+//! A run whose references show that something else used the machine is done once more. Only the
+//! references decide that, never what was measured.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::super::failure::Failure;
 use super::super::options::Globals;
 use super::common::Common;
-use super::report::{Report, Sheet};
+use super::report::{Report, Sheet, least_disturbed};
 use super::stage::{Stage, is_private};
+
+/// A reference by which a run is judged.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
 /// What a workload is given for one run.
 pub(super) struct Run<'a> {
@@ -30,7 +38,8 @@ pub(super) async fn measured(
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let mut environment = Map::new();
     let mut sheets = Vec::new();
-    for index in 0..common.runs {
+    let mut undisturbed = 0;
+    for index in 0..most_runs(common, globals) {
         let stage = Stage::open(common, globals).await?;
         let run = Run {
             stage: &stage,
@@ -42,10 +51,27 @@ pub(super) async fn measured(
         }
         let sheet = one(&run, &workload).await;
         let closed = stage.close().await;
-        sheets.push(sheet?);
+        let sheet = sheet?;
         closed?;
+        undisturbed += u32::from(sheet.is_undisturbed());
+        sheets.push(sheet);
+        if undisturbed == common.runs {
+            break;
+        }
     }
-    Ok(Report::of(environment, &sheets))
+    environment.insert("undisturbed_runs".to_owned(), undisturbed.into());
+    let runs = usize::try_from(common.runs).unwrap_or(usize::MAX);
+    Ok(Report::of(environment, &least_disturbed(sheets, runs)))
+}
+
+/// Runs at the most. References that are too short to judge by, or of a server that a client may
+/// be too far from to saturate, do not make it repeat any.
+fn most_runs(common: &Common, globals: &Globals) -> u32 {
+    if common.reference >= LONG_ENOUGH && is_private(globals) {
+        common.runs.saturating_mul(2)
+    } else {
+        common.runs
+    }
 }
 
 async fn one(

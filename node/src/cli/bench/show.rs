@@ -10,7 +10,11 @@ use super::statistics::rounded;
 
 /// Prints a report in the form that was asked for.
 pub(super) fn show(report: &Report, output: Output) -> Result<(), Failure> {
-    output.either(report, || text(report))
+    output.either(report, || text(report))?;
+    if let Some(doubt) = report.doubt() {
+        output.note(&doubt);
+    }
+    Ok(())
 }
 
 fn text(report: &Report) -> String {

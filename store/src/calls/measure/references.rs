@@ -10,7 +10,7 @@ use paceline_types::ShardIndex;
 use redis::{Cmd, Pipeline, Value};
 
 use super::aside::aside;
-use crate::link::Separate;
+use crate::link::{Separate, entries_of_one_stream};
 use crate::{Store, StoreError};
 
 /// Messages of one batch of the stream cycle, as many as Paceline's own calls carry.
@@ -172,18 +172,7 @@ async fn take(connection: &mut Separate, key: &str, read: &Cmd) -> Result<usize,
 
 /// The ids in a reply of XREADGROUP on one stream.
 fn ids(reply: &Value) -> Option<Vec<&[u8]>> {
-    let streams = match reply {
-        Value::Nil => return Some(Vec::new()),
-        Value::Array(streams) => streams,
-        _ => return None,
-    };
-    let [Value::Array(stream)] = streams.as_slice() else {
-        return None;
-    };
-    let [_, Value::Array(entries)] = stream.as_slice() else {
-        return None;
-    };
-    entries.iter().map(id).collect()
+    entries_of_one_stream(reply)?.iter().map(id).collect()
 }
 
 fn id(entry: &Value) -> Option<&[u8]> {

@@ -71,7 +71,12 @@ pub(super) async fn run(marks: &Marks, globals: &Globals, output: Output) -> Res
             begun.elapsed().as_secs_f64()
         ));
         let report = match Box::pin(measured(&command, globals)).await {
-            Ok(report) => Some(report),
+            Ok(report) => {
+                if let Some(doubt) = report.doubt().filter(|_| !marks.short) {
+                    output.note(&format!("        {doubt}"));
+                }
+                Some(report)
+            }
             Err(failure) => {
                 output.note(&format!("not measured: {}", failure.sentence));
                 None

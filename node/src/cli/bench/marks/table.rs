@@ -80,7 +80,7 @@ const fn at_most(name: &'static str, figure: &'static str, mark: f64, aim: Optio
 pub(super) const STEPS: &[Step] = &[
     Step {
         workload: "jobs",
-        whole: "--runs 5",
+        whole: "--runs 7",
         short: "--count 500",
         marks: &[
             ratio("submit_jobs_per_s", "submit_r2", AtLeast, 1.0, 1.25),
@@ -105,7 +105,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         workload: "jobs --append-only",
-        whole: "--runs 5",
+        whole: "--runs 7",
         short: "--count 500",
         marks: &[
             ratio("submit_jobs_per_s", "submit_r2_aof", AtLeast, 1.0, 1.3),
@@ -115,7 +115,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         workload: "await",
-        whole: "--runs 5",
+        whole: "--runs 7",
         short: "--count 500",
         marks: &[ratio("await_jobs_per_s", "await_r2", AtLeast, 0.45, 0.7)],
     },
@@ -156,7 +156,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         workload: "backlog",
-        whole: "--time 3s",
+        whole: "--time 3s --runs 3",
         short: "--count 20000 --time 100ms",
         marks: &[at_most(
             "backlog_p99_us",
@@ -167,13 +167,13 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         workload: "chain",
-        whole: "--runs 5",
+        whole: "--runs 7",
         short: "--count 20",
         marks: &[ratio("chain_tasks_per_s", "chain_r2", AtLeast, 0.20, 0.30)],
     },
     Step {
         workload: "fanout",
-        whole: "--runs 5",
+        whole: "--runs 7",
         short: "--count 2",
         marks: &[ratio(
             "fanout_tasks_per_s",
@@ -209,7 +209,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         workload: "jobs --primaries 3 --nodes 3",
-        whole: "--runs 3",
+        whole: "--runs 5",
         short: "--count 500",
         marks: &[ratio(
             "redis_cpu_us_per_job",
