@@ -80,7 +80,7 @@ async fn a_report_tells_environment_figures_references_and_ratios() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_node_is_recovered_while_it_is_measured() {
-    let report = json("recovery --count 30 --lease 1s").await;
+    let report = json("recovery --count 30 --lease 2s").await;
     for figure in ["recovery_s", "recovery_of_leader_s"] {
         assert!(is_told(&report, "figures", figure), "{report}");
     }

@@ -21,8 +21,8 @@ const STOP: Duration = Duration::from_secs(20);
 pub(super) struct ChildNode {
     child: Child,
     pid: u32,
-    /// The node's id.
-    pub(super) id: String,
+    /// The node's name; its id changes when it loses its lease and joins again.
+    pub(super) name: String,
     /// Closed to stop it; also when this process is gone.
     lifeline: Option<ChildStdin>,
     /// Open as long as the process may write to it.
@@ -32,7 +32,7 @@ pub(super) struct ChildNode {
 /// What a node says when it is ready.
 #[derive(Deserialize)]
 struct Ready {
-    node: String,
+    name: String,
 }
 
 impl ChildNode {
@@ -70,7 +70,7 @@ impl ChildNode {
         Ok(ChildNode {
             child,
             pid,
-            id: ready.node,
+            name: ready.name,
             lifeline: Some(lifeline),
             _output: output,
         })

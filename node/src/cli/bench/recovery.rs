@@ -1,9 +1,10 @@
 //! `paceline bench recovery`: how soon the runs of a killed node have begun again elsewhere.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use clap::Args;
-use paceline_types::{JobId, duration};
+use paceline_types::{JobId, NodeId, duration};
 use serde_json::json;
 
 use super::super::failure::{Failure, Kind};
@@ -57,9 +58,10 @@ async fn measure(options: &Recovery, run: &Run<'_>, sheet: &mut Sheet) -> Result
     let mut nodes = Children::start(&stage.globals, options.nodes, &arguments).await?;
     spread_out(stage, options.count).await?;
     for (figure, leads) in [("recovery_s", false), ("recovery_of_leader_s", true)] {
-        let victim = pick(stage, &mut nodes, leads).await?;
+        // Before the look at what runs where, which is then as fresh as it can be.
         tokio::time::sleep(MOMENT.mul_f64(chance.share())).await;
-        let recovered_in = kill(stage, victim).await?;
+        let (victim, seat) = pick(stage, &mut nodes, leads).await?;
+        let recovered_in = kill(stage, victim, seat).await?;
         sheet.figure(figure, recovered_in.as_secs_f64());
     }
     Ok(())
@@ -82,49 +84,68 @@ async fn spread_out(stage: &Stage, jobs: u32) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A node that is alive, and what it runs.
+struct Seat {
+    leads: bool,
+    ids: HashSet<NodeId>,
+    runs: Vec<JobId>,
+}
+
+/// Where everything stands, by the names of the nodes: their ids change when they join again.
+async fn seats(stage: &Stage) -> Result<HashMap<String, Seat>, Failure> {
+    let mut seats = HashMap::<String, Seat>::new();
+    let held = running(stage).await?;
+    for node in stage.store.nodes().await? {
+        let seat = seats.entry(node.name).or_insert_with(|| Seat {
+            leads: false,
+            ids: HashSet::new(),
+            runs: Vec::new(),
+        });
+        seat.leads |= !node.leads.is_empty();
+        let here = held.iter().filter(|(_, id)| **id == node.node_id);
+        seat.runs.extend(here.map(|(job, _)| *job));
+        seat.ids.insert(node.node_id);
+    }
+    Ok(seats)
+}
+
 /// Takes the leader from among the nodes, or the one of the others that runs the most.
-async fn pick(stage: &Stage, nodes: &mut Children, leads: bool) -> Result<ChildNode, Failure> {
-    let mut leader = None;
+async fn pick(
+    stage: &Stage,
+    nodes: &mut Children,
+    leads: bool,
+) -> Result<(ChildNode, Seat), Failure> {
+    let mut seats_now = HashMap::new();
     until("a node leads", async || {
-        let told = stage.store.nodes().await?;
-        let alive = |id: &str| nodes.0.iter().any(|node| node.id == id);
-        leader = told
-            .into_iter()
-            .filter(|node| !node.leads.is_empty())
-            .map(|node| node.node_id.to_string())
-            .find(|id| alive(id));
-        Ok(leader.is_some())
+        seats_now = seats(stage).await?;
+        let led = |node: &ChildNode| seats_now.get(&node.name).is_some_and(|seat| seat.leads);
+        Ok(nodes.0.iter().any(led))
     })
     .await?;
-    let held = running(stage).await?;
-    let runs = |node: &ChildNode| held.values().filter(|id| id.to_string() == node.id).count();
-    let candidates = nodes.0.iter().enumerate();
-    let candidates =
-        candidates.filter(|(_, node)| (Some(node.id.as_str()) == leader.as_deref()) == leads);
-    let chosen = candidates.max_by_key(|(_, node)| runs(node));
-    match chosen.map(|(index, node)| (index, runs(node))) {
-        Some((index, 1..)) => Ok(nodes.0.swap_remove(index)),
-        _ => Err(Failure::new(
+    let candidates = nodes.0.iter().enumerate().filter_map(|(index, node)| {
+        let seat = seats_now.get(&node.name)?;
+        (seat.leads == leads && !seat.runs.is_empty()).then_some((index, seat.runs.len()))
+    });
+    let chosen = candidates.max_by_key(|(_, runs)| *runs);
+    let chosen = chosen.map(|(index, _)| nodes.0.swap_remove(index));
+    let seat = chosen
+        .as_ref()
+        .and_then(|node| seats_now.remove(&node.name));
+    chosen.zip(seat).ok_or_else(|| {
+        Failure::new(
             Kind::Outcome,
             "the node that was to be killed runs nothing: ask for more jobs with --count",
-        )),
-    }
+        )
+    })
 }
 
 /// Kills a node; how long it is until all that ran there runs elsewhere.
-async fn kill(stage: &Stage, victim: ChildNode) -> Result<Duration, Failure> {
-    let id = victim.id.clone();
-    let held = running(stage).await?;
-    let lost: Vec<JobId> = held
-        .into_iter()
-        .filter(|(_, node)| node.to_string() == id)
-        .map(|(job, _)| job)
-        .collect();
+async fn kill(stage: &Stage, victim: ChildNode, seat: Seat) -> Result<Duration, Failure> {
     victim.kill().await;
     until("what the killed node ran runs elsewhere", async || {
         let held = running(stage).await?;
-        let elsewhere = |job| held.get(job).is_some_and(|node| node.to_string() != id);
-        Ok(lost.iter().all(elsewhere))
+        let elsewhere = |job| held.get(job).is_some_and(|id| !seat.ids.contains(id));
+        Ok(seat.runs.iter().all(elsewhere))
     })
     .await
 }
