@@ -53,7 +53,7 @@ mutant 'holes are not looked at' store/lua/lib/claim.lua \
 mutant 'holes are not bounded' store/lua/lib/claim.lua \
     'picked.holes >= MOST_HOLES' 'false'
 mutant 'what was claimed of an entry is not kept' store/lua/lib/claim.lua \
-    "tonumber(redis.call('HGET', prefix .. 'waiting', lane .. '#') or 0)" '0'
+    "tonumber(redis.call('HGET', prefix .. 'waiting', lane .. ',') or 0)" '0'
 mutant 'a lane of nothing but holes is kept' store/lua/lib/claim.lua \
     '<= 0 and has_holes then' '<= 0 and false then'
 mutant 'a retried job does not come back to its place' store/lua/lib/lanes.lua \
