@@ -53,7 +53,7 @@ mutant 'holes are not looked at' store/lua/lib/claim.lua \
 mutant 'holes are not bounded' store/lua/lib/claim.lua \
     'picked.holes >= MOST_HOLES' 'false'
 mutant 'what was claimed of an entry is not kept' store/lua/lib/claim.lua \
-    "tonumber(redis.call('HGET', prefix .. 'waiting', lane .. '#') or 0)" '0'
+    "tonumber(redis.call('HGET', prefix .. 'waiting', lane .. ',') or 0)" '0'
 mutant 'a lane of nothing but holes is kept' store/lua/lib/claim.lua \
     '<= 0 and has_holes then' '<= 0 and false then'
 mutant 'a retried job does not come back to its place' store/lua/lib/lanes.lua \
@@ -63,7 +63,7 @@ mutant 'a sweep takes jobs that wait' store/lua/check_lanes.lua \
 mutant 'a sweep looks at what was claimed of an entry' store/lua/check_lanes.lua \
     "if entry[1] == head[1] then" 'if false then'
 mutant 'revisions are not checked' store/lua/commit.lua \
-    'elseif revision ~= expected then' 'elseif false then'
+    'if revision ~= expected then' 'if not revision then'
 mutant 'recovery leaves the fence where it was' store/lua/recover.lua \
     'tonumber(run) + 1' 'tonumber(run)'
 mutant 'the lock is taken whoever holds it' store/lua/take.lua \

@@ -41,7 +41,7 @@ local function sweep(lane, from)
   for index, entry in ipairs(entries) do
     local ids, first = unpack_ids(entry[2][2], {}), 1
     if entry[1] == head[1] then
-      first = 1 + tonumber(redis.call('HGET', prefix .. 'waiting', lane .. '#') or 0)
+      first = 1 + tonumber(redis.call('HGET', prefix .. 'waiting', lane .. ',') or 0)
     end
     local waits = false
     for _, left in ipairs(redis.call('SMISMEMBER', holes, unpack(ids, first))) do
@@ -50,7 +50,7 @@ local function sweep(lane, from)
     if not waits then
       redis.call('XDEL', stream, entry[1])
       redis.call('SREM', holes, unpack(ids, first))
-      if first > 1 then redis.call('HDEL', prefix .. 'waiting', lane .. '#') end
+      if first > 1 then redis.call('HDEL', prefix .. 'waiting', lane .. ',') end
     end
     jobs = jobs + #ids
     if jobs >= MOST_JOBS or index == MOST_ENTRIES then

@@ -36,7 +36,7 @@ pub(crate) struct Keys {
     pub(crate) ended: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
-    /// Hash: lane to how many jobs wait in it, and lane and `#` to how many jobs of its oldest
+    /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
     /// entry were claimed already.
     pub(crate) waiting: String,
     /// Sorted set: workflows that have not ended, by creation.

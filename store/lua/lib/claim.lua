@@ -124,7 +124,7 @@ end
 local function take_lane(lane, share, picked)
   local stream, holes = lane_key(lane), prefix .. 'holes:' .. lane
   local has_holes = redis.call('EXISTS', holes) == 1
-  local skipped = tonumber(redis.call('HGET', prefix .. 'waiting', lane .. '#') or 0)
+  local skipped = tonumber(redis.call('HGET', prefix .. 'waiting', lane .. ',') or 0)
   local skip, got, from, ask, head = skipped, 0, '-', 2, nil
   repeat
     local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', ask)
@@ -165,9 +165,9 @@ local function take_lane(lane, share, picked)
   end
   redis.call('XTRIM', stream, 'MINID', head)
   if skip > 0 then
-    redis.call('HSET', prefix .. 'waiting', lane .. '#', skip)
+    redis.call('HSET', prefix .. 'waiting', lane .. ',', skip)
   elseif skipped > 0 then
-    redis.call('HDEL', prefix .. 'waiting', lane .. '#')
+    redis.call('HDEL', prefix .. 'waiting', lane .. ',')
   end
   redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.match(head, '^%d+'),
     string.sub(lane, 3))

@@ -4,7 +4,7 @@
 -- mark tells the claim what to look at: 'j' jobs outside of workflows that had no run, 'w' those of
 -- workflows, 'u' the same with upstream jobs, 's' any with a state record. With w and u stand items,
 -- id US ident of each, joined by RS.
---   waiting       hash, lane to how many jobs wait in it, and lane with '#' behind it to how many
+--   waiting       hash, lane to how many jobs wait in it, and lane with ',' behind it to how many
 --                 jobs of its oldest entry were claimed already
 --   holes:<lane>  set, jobs that have left their places in the lane, which are still there. A job
 --                 has one place that was not claimed.
@@ -61,7 +61,7 @@ end
 -- Nothing waits in the lane any more.
 local function forget_lane(lane)
   redis.call('DEL', lane_key(lane), prefix .. 'holes:' .. lane)
-  redis.call('HDEL', prefix .. 'waiting', lane, lane .. '#')
+  redis.call('HDEL', prefix .. 'waiting', lane, lane .. ',')
   redis.call('ZREM', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.sub(lane, 3))
 end
 

@@ -162,7 +162,7 @@ impl Lanes {
     async fn waiting(&self) -> BTreeMap<String, u64> {
         let key = self.key("waiting");
         let counts: HashMap<String, String> = self.raw.clone().hgetall(key).await.unwrap();
-        let lanes = counts.into_iter().filter(|(lane, _)| !lane.ends_with('#'));
+        let lanes = counts.into_iter().filter(|(lane, _)| !lane.ends_with(','));
         let parsed = lanes.map(|(lane, count)| (lane, count.parse().unwrap()));
         parsed.collect()
     }
@@ -178,7 +178,7 @@ impl Lanes {
     /// How many jobs of its oldest entry were claimed.
     async fn taken(&self, lane: &str) -> Option<String> {
         let mut raw = self.raw.clone();
-        raw.hget(self.key("waiting"), format!("{lane}#"))
+        raw.hget(self.key("waiting"), format!("{lane},"))
             .await
             .unwrap()
     }

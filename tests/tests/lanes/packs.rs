@@ -119,6 +119,30 @@ async fn one_call_fills_several_lanes_each_in_order() {
 }
 
 #[tokio::test]
+async fn lanes_whose_versions_look_like_marks_do_not_mix() {
+    let lanes = Lanes::new().await;
+    let plain = lanes.pack(10).await;
+    for version in ["#", "#x", "*", "+", "-", ".", "%", "@"] {
+        // The oldest entry of the plain lane runs in part all the while.
+        let claimed = lanes.claim(1).await;
+        assert_eq!(claimed.len(), 1);
+        let mut jobs = lanes.jobs(5);
+        for job in &mut jobs {
+            job.spec.version = Some(Version::new(version).unwrap());
+        }
+        let jobs = lanes.submit(&jobs).await;
+        let lane = format!("{LANE}{version}");
+        lanes.assert_waiting(&lane, 5).await;
+        lanes.cancel(&jobs).await;
+        lanes.assert_waiting(&lane, 0).await;
+        lanes.complete(&claimed).await;
+    }
+    lanes.assert_waiting(LANE, 2).await;
+    assert_eq!(lanes.drain(5).await, plain[8..]);
+    lanes.ends().await;
+}
+
+#[tokio::test]
 async fn a_job_that_stands_twice_in_a_call_is_one_job() {
     let lanes = Lanes::new().await;
     for tagged in [false, true] {

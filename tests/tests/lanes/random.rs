@@ -59,7 +59,7 @@ impl Life<'_> {
         for lane in empty {
             both.exists(self.lanes.key(&format!("lane:{lane}")));
             both.exists(self.lanes.key(&format!("holes:{lane}")));
-            both.hexists(self.lanes.key("waiting"), format!("{lane}#"));
+            both.hexists(self.lanes.key("waiting"), format!("{lane},"));
         }
         let mut raw = self.lanes.raw.clone();
         let left: Vec<bool> = both.query_async(&mut raw).await.unwrap();

@@ -90,7 +90,7 @@ impl Store {
         let waiting = self.strings("HGETALL", &command).await?;
         let claimed_of: HashMap<&str, usize> = waiting
             .chunks_exact(2)
-            .filter_map(|pair| Some((pair[0].strip_suffix('#')?, pair[1].parse().ok()?)))
+            .filter_map(|pair| Some((pair[0].strip_suffix(',')?, pair[1].parse().ok()?)))
             .collect();
         let mut parts = position.splitn(3, '|');
         let from_lane = parts.next().unwrap_or_default();
