@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::{
-    JobId, NodeId, Settlement, ShardIndex, TierWeights, UniqueKey, UnixMillis, Version,
-};
+use paceline_types::{JobId, NodeId, Settlement, ShardIndex, TierWeights, UniqueKey, Version};
 use redis::Value;
 
 use super::MAX_BATCH;
 use crate::script::{Invocation, Script};
 use crate::wire::escape::escape;
-use crate::wire::job::JobRecord;
-use crate::wire::pack::{pack, unpack};
+use crate::wire::millis;
 use crate::wire::reply::Reply;
-use crate::wire::state::{Run, State};
-use crate::wire::{RS, US, millis, plain};
 use crate::{Store, StoreError};
+
+mod claimed;
+mod settling;
+
+use claimed::parse_claims;
+pub(crate) use claimed::upstream_result;
+pub use claimed::{Claimed, MissingUpstream};
+use settling::add_settles;
 
 pub use crate::wire::job::{UpstreamRef, WorkflowRef};
 pub use crate::wire::state::RunToken;
@@ -131,95 +134,6 @@ pub enum Settled {
     Fenced,
 }
 
-/// One run that a node has claimed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Claimed {
-    /// The job.
-    pub job: JobId,
-    /// Proof of owning the run.
-    pub token: RunToken,
-    /// Which execution this is; the first is 1.
-    pub attempt: u32,
-    /// The fencing token: grows with every claim of the job.
-    pub run: u64,
-    /// Runs of it that ended with their node.
-    pub crashes: u32,
-    /// Failures in a row before this run.
-    pub consecutive_errors: u32,
-    /// When it was claimed.
-    pub claimed_at: UnixMillis,
-    /// What was asked for.
-    pub record: JobRecord,
-    /// States of the upstream jobs, in the order of those sources that have a job.
-    upstream: Vec<Bytes>,
-}
-
-/// The result of an upstream task is gone or was never there.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the result of upstream task {task} is missing")]
-pub struct MissingUpstream {
-    /// The task that should have left it.
-    pub task: paceline_types::TaskName,
-}
-
-impl Claimed {
-    /// What the handler is given: the payload, or, when the task asks for upstream results,
-    /// `{"upstream": …, "original": <payload>}`.
-    ///
-    /// The result of a completed upstream task is handed on as it is; that of a skipped one is
-    /// `null`; one whose failure is allowed gives `{"error": "…"}`.
-    ///
-    /// # Errors
-    /// When the record of an upstream job is gone.
-    pub fn handler_payload(&self) -> Result<Bytes, MissingUpstream> {
-        let Some(upstream) = &self.record.upstream else {
-            return Ok(self.record.spec.payload.clone());
-        };
-        let mut states = self.upstream.iter();
-        let mut results = Vec::with_capacity(upstream.sources.len());
-        for (task, job) in &upstream.sources {
-            let result = match job {
-                None => Bytes::from_static(b"null"),
-                Some(_) => states
-                    .next()
-                    .and_then(upstream_result)
-                    .ok_or_else(|| MissingUpstream { task: task.clone() })?,
-            };
-            results.push((task.as_str(), result));
-        }
-        let value = if upstream.many {
-            paceline_types::workflow::object(
-                results.iter().map(|(name, result)| (*name, Some(result))),
-            )
-        } else {
-            results
-                .into_iter()
-                .next()
-                .map_or(Bytes::from_static(b"null"), |(_, result)| result)
-        };
-        Ok(paceline_types::workflow::with_upstream(
-            &value,
-            &self.record.spec.payload,
-        ))
-    }
-}
-
-/// The result that an upstream job left, by its state record.
-pub(crate) fn upstream_result(record: &Bytes) -> Option<Bytes> {
-    let state = State::parse(record)?;
-    match state.letter {
-        'C' => Some(state.tail),
-        'K' => Some(Bytes::from_static(b"null")),
-        'D' | 'X' => {
-            let error = String::from_utf8_lossy(&state.tail).into_owned();
-            serde_json::to_vec(&serde_json::json!({ "error": error }))
-                .ok()
-                .map(Bytes::from)
-        }
-        _ => None,
-    }
-}
-
 impl Store {
     /// Settles finished runs and claims more.
     ///
@@ -283,114 +197,6 @@ pub const RETENTION_FAILED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long completed jobs are kept unless said otherwise: 1 hour.
 pub const RETENTION_COMPLETED: Duration = Duration::from_secs(3600);
 
-/// Runs that ended alike stand together: what they share is sent once.
-fn add_settles(call: &mut Invocation, settles: &[Settle]) {
-    let ends: Vec<End> = settles.iter().map(End::of).collect();
-    let groups = || ends.chunk_by(|one, next| one.is_alike(next));
-    call.arg(groups().count());
-    for group in groups() {
-        let End {
-            code,
-            attempt,
-            number,
-            settle,
-            ..
-        } = &group[0];
-        let place = if settle.in_workflow { 'w' } else { '.' };
-        let run = settle.run;
-        redis::RedisWrite::write_arg_fmt(call, format_args!("{code}{place} {attempt} {run}"));
-        call.bytes(&settle.token.0)
-            .arg(number)
-            .arg(pack(group.iter().map(|end| end.settle.job)));
-        if settle.in_workflow {
-            call.bytes(&items(group));
-        } else {
-            call.bytes(&settle.ident);
-        }
-        for end in group {
-            let settle = end.settle;
-            match &settle.settlement {
-                Settlement::Completed { result } => call.bytes(result),
-                _ => call.bytes(plain(end.why, MAX_ERROR).as_bytes()),
-            };
-        }
-    }
-}
-
-/// id US ident of each, joined by RS.
-fn items(group: &[End<'_>]) -> Vec<u8> {
-    let mut items = Vec::with_capacity(96 * group.len());
-    for End { settle, .. } in group {
-        if !items.is_empty() {
-            items.push(RS as u8);
-        }
-        items.extend_from_slice(settle.job.bare(&mut [0; 26]).as_bytes());
-        items.push(US as u8);
-        items.extend_from_slice(&settle.ident);
-    }
-    items
-}
-
-/// What a settlement is to the script.
-struct End<'a> {
-    settle: &'a Settle,
-    code: char,
-    attempt: u32,
-    /// A retention or a delay, by the code.
-    number: u64,
-    why: &'a str,
-}
-
-impl End<'_> {
-    fn of(settle: &Settle) -> End<'_> {
-        let retention = millis(settle.retention);
-        // A delay of a moment still goes through the delayed set, as a retry does.
-        let delay = |delay: &Duration| millis(*delay).max(1);
-        let unused = settle.attempt.saturating_sub(1);
-        let (code, attempt, number, why) = match &settle.settlement {
-            Settlement::Completed { .. } => ('C', settle.attempt, retention, ""),
-            Settlement::Skipped { reason } => ('K', settle.attempt, retention, reason.as_str()),
-            Settlement::Retry {
-                delay: wait,
-                error,
-                uses_attempt,
-            } => {
-                let attempt = if *uses_attempt {
-                    settle.attempt
-                } else {
-                    unused
-                };
-                ('R', attempt, delay(wait), error.as_str())
-            }
-            Settlement::Repeat { delay } => ('P', unused, millis(*delay), ""),
-            Settlement::Paused { after, error } => (
-                'Z',
-                settle.attempt,
-                after.as_ref().map_or(0, delay),
-                error.as_str(),
-            ),
-            Settlement::Dead { error } => ('D', settle.attempt, retention, error.as_str()),
-            Settlement::Released => ('L', unused, 0, ""),
-        };
-        End {
-            settle,
-            code,
-            attempt,
-            number,
-            why,
-        }
-    }
-
-    fn is_alike(&self, other: &End<'_>) -> bool {
-        self.settle.token == other.settle.token
-            && self.code == other.code
-            && self.attempt == other.attempt
-            && self.number == other.number
-            && self.settle.in_workflow == other.settle.in_workflow
-            && (self.settle.in_workflow || self.settle.ident == other.settle.ident)
-    }
-}
-
 fn parse_reply(value: Value) -> Result<TurnReply, StoreError> {
     let mut reply = Reply::list("turn", value)?;
     let settled = reply
@@ -420,37 +226,4 @@ fn parse_reply(value: Value) -> Result<TurnReply, StoreError> {
         unregistered,
         more,
     })
-}
-
-/// Reads claims that share a token.
-fn parse_claims(mut group: Reply, claimed: &mut Vec<Claimed>) -> Result<(), StoreError> {
-    let token = group.bytes()?;
-    let packs = group.text()?;
-    let ids = unpack(&packs).ok_or_else(|| StoreError::protocol("turn", "ids", &packs))?;
-    let mut records = group.nested()?;
-    let state = State::parse(&group.bytes()?);
-    let mut upstreams = group.nested()?;
-    let run = Run::parse(&token).ok_or_else(|| StoreError::protocol("turn", "a token", &token))?;
-    claimed.reserve(records.len());
-    for job in ids {
-        let record = records.bytes()?;
-        let record = JobRecord::parse(&record)
-            .ok_or_else(|| StoreError::protocol("turn", "the record of a job", &record))?;
-        let upstream = match upstreams.len() {
-            0 => Vec::new(),
-            _ => upstreams.nested()?.all_bytes()?,
-        };
-        claimed.push(Claimed {
-            job,
-            token: RunToken(token.clone()),
-            attempt: run.attempt,
-            run: run.run,
-            crashes: state.as_ref().map_or(0, |state| state.crashes),
-            consecutive_errors: state.as_ref().map_or(0, |state| state.errors),
-            claimed_at: run.claimed_at,
-            record,
-            upstream,
-        });
-    }
-    Ok(())
 }
