@@ -157,7 +157,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         workload: "backlog",
         whole: "--time 3s --runs 3",
-        short: "--count 20000 --time 100ms",
+        short: "--count 200000 --time 50ms",
         marks: &[at_most(
             "backlog_p99_us",
             "latency_p99_us",
