@@ -3,17 +3,18 @@
 --         job US workflow US task US iteration. policy: '-' or fields joined by US, one letter
 --         each: a max attempts, u unique key, t tag, U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
---         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended. letter: P waiting, S scheduled, R retrying, Z paused,
---         C completed, K skipped, D dead, X cancelled. x: '-' of P, due time of S, R (and Z,
---         0 when resumed by hand only), time of removal of C, K, D, X (0: kept).
+--         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
+--         letter: P waiting, S scheduled, R retrying, Z paused, C completed, K skipped, D dead,
+--         X cancelled. x: '-' of P, due time of S, R (and Z, 0 when resumed by hand only), time of
+--         removal of C, K, D, X (0: kept).
 --         tail: result of C, else why. rest: fields of newer versions, kept as they are.
 -- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>', the token of the run. flag:
 --         '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'. Runs that
 --         one call began may share a token: it is proof together with the id.
 local TERMINAL = { C = true, K = true, D = true, X = true }
 
--- Ident and policy of a job; none without a record. Most fit into the first 4 KiB; what may be longer and is
--- wanted are tags, as the upstream jobs behind them are read by nobody here.
+-- Ident and policy of a job; none without a record. Most fit into the first 4 KiB; what may be
+-- longer and is wanted are tags, as the upstream jobs behind them are read by nobody here.
 local function job_header(id)
   local size = 4096
   repeat

@@ -12,7 +12,7 @@ use super::turn::{UpstreamRef, WorkflowRef};
 use super::{CallError, Fenced, expect_one_of};
 use crate::keys::Keys;
 use crate::script::{Invocation, Script};
-use crate::wire::workflow::encode_header;
+use crate::wire::workflow::{encode_header, encode_task};
 use crate::wire::{millis, plain};
 use crate::{Store, StoreError};
 
@@ -238,7 +238,7 @@ fn add_fields(call: &mut Invocation, commit: &Commit<'_>) {
     }
     for (index, record) in commit.tasks {
         call.write_arg_fmt(format_args!("t{index}"));
-        packing::add_task(call, commit.workflow, *index, record);
+        call.arg(encode_task(commit.workflow, *index, record));
     }
 }
 

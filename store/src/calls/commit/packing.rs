@@ -3,14 +3,11 @@
 //! A script pays for each argument, so what is the same for many stands once.
 
 use paceline_types::id::ID_LEN;
-use paceline_types::workflow::TaskRecord;
 use paceline_types::{EventKind, JobId, WorkflowId};
-use redis::RedisWrite as _;
 
 use super::{Commit, Dispatch, WorkflowEvent};
 use crate::script::Invocation;
 use crate::wire::pack::pack;
-use crate::wire::workflow::encode_task;
 use crate::wire::{RS, US, job, plain};
 
 /// The jobs of all commits, in groups of one lane, then their bodies.
@@ -85,16 +82,6 @@ pub(super) fn add_events(call: &mut Invocation, commits: &[&Commit<'_>]) {
     for (kind, count, items) in &runs {
         call.arg(kind.as_str()).arg(count).arg(items);
     }
-}
-
-/// The record of a task.
-pub(super) fn add_task(
-    call: &mut Invocation,
-    workflow: WorkflowId,
-    index: u32,
-    record: &TaskRecord,
-) {
-    call.write_arg(encode_task(workflow, index, record).as_bytes());
 }
 
 /// workflow US task US task type US job US iteration US error; empty ends are left out.
