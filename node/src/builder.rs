@@ -1,5 +1,6 @@
 //! How a node is put together; every mistake is found before anything is started.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use paceline_store::RedisUrl;
 use paceline_types::{
-    DEFAULT_MAX_PAYLOAD, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace, Outcome, Task,
-    TierWeights,
+    DEFAULT_MAX_PAYLOAD, Event, EventKind, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace,
+    Outcome, Role, Task, TierWeights,
 };
 
+use crate::callbacks::Callback;
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
+use crate::middleware::{Layers, Middleware};
 use crate::node::{Node, RunningNode, StartError};
 use crate::registry::{Pattern, Registry};
 
@@ -86,6 +89,9 @@ pub struct NodeBuilder {
     pub(crate) exporter: Option<PrometheusHandle>,
     pub(crate) name: Option<String>,
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
+    pub(crate) middleware: Layers,
+    pub(crate) callbacks: Vec<Callback>,
+    pub(crate) roles: BTreeSet<Role>,
 }
 
 impl Default for NodeBuilder {
@@ -104,6 +110,9 @@ impl Default for NodeBuilder {
             exporter: None,
             name: None,
             handlers: Vec::new(),
+            middleware: Layers::default(),
+            callbacks: Vec::new(),
+            roles: Role::ALL.into(),
         }
     }
 }
@@ -180,6 +189,83 @@ impl NodeBuilder {
     /// What readers know the node by. Default: host name and process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// What the node does. Default: everything.
+    ///
+    /// A leader does the work of [`Role::Scheduler`] and of [`Role::Orchestrator`], so these two
+    /// come together. Without [`Role::Worker`] handlers are not served, and without [`Role::Api`]
+    /// nothing listens at the address of [`NodeBuilder::http`].
+    ///
+    /// ```
+    /// # use paceline_node::{Node, Role};
+    /// let leads = Node::builder().roles([Role::Scheduler, Role::Orchestrator]);
+    /// let works = Node::builder().roles([Role::Worker]);
+    /// # let _ = (leads, works);
+    /// ```
+    pub fn roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
+        self.roles = roles.into_iter().collect();
+        self
+    }
+
+    /// Calls `callback` for events of this kind, wherever in the cluster they come from: a job
+    /// that completed, failed, died, was paused, resumed or cancelled, a workflow that ended, and
+    /// so on.
+    ///
+    /// Each event reaches the callbacks of one node, at least once: after a crash another node
+    /// with callbacks goes on, and may repeat the last second's. The first node of a namespace
+    /// that has callbacks begins with what happens from then on. In each shard one call is made
+    /// after the other, in the order of events; a call that takes longer than 30 s is dropped. A
+    /// panic is logged, counted, and goes no further.
+    ///
+    /// ```
+    /// # use paceline_node::{Event, EventKind, Node};
+    /// let node = Node::builder()
+    ///     .on(EventKind::JobDead, |event: Event| async move {
+    ///         tracing::error!(job = ?event.job_id, error = ?event.error, "given up");
+    ///     })
+    ///     .on(EventKind::WorkflowCompleted, async |event: Event| {
+    ///         tracing::info!(workflow = ?event.workflow_id, "done");
+    ///     });
+    /// # let _ = node;
+    /// ```
+    pub fn on<F, Fut>(mut self, kind: EventKind, callback: F) -> Self
+    where
+        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.push(Callback::new(Some(kind), callback));
+        self
+    }
+
+    /// Calls `callback` for every event; see [`NodeBuilder::on`].
+    pub fn on_any<F, Fut>(mut self, callback: F) -> Self
+    where
+        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.push(Callback::new(None, callback));
+        self
+    }
+
+    /// Adds middleware around every handler of the node, wherever in the builder it was
+    /// registered: the first that is added is outermost, that of a handler comes inside of it.
+    ///
+    /// ```
+    /// # use paceline_node::{Bytes, Context, Next, Node};
+    /// let node = Node::builder().middleware(
+    ///     async |context: Context, payload: Bytes, next: Next| {
+    ///         let job = context.job_id();
+    ///         let outcome = next.run(context, payload).await;
+    ///         tracing::info!(%job, done = outcome.is_ok(), "a run ended");
+    ///         outcome
+    ///     },
+    /// );
+    /// # let _ = node;
+    /// ```
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(middleware);
         self
     }
 
@@ -260,6 +346,7 @@ impl NodeBuilder {
             let given = u64::try_from(self.max_payload).unwrap_or(u64::MAX);
             return wrong("the payload limit", given, "between 1 byte and 8 MiB");
         }
+        self.check_roles()?;
         let url: RedisUrl = self
             .url
             .parse()
@@ -285,6 +372,31 @@ impl NodeBuilder {
             registry,
             builder: self,
         })
+    }
+
+    fn check_roles(&self) -> Result<(), BuildError> {
+        let has = |role| self.roles.contains(&role);
+        let wrong = |given: String, allowed| {
+            Err(BuildError::Option {
+                option: "the list of roles",
+                given,
+                allowed,
+            })
+        };
+        if self.roles.is_empty() {
+            return wrong(
+                "empty".to_owned(),
+                "at least one of worker, scheduler, orchestrator and api",
+            );
+        }
+        if has(Role::Scheduler) != has(Role::Orchestrator) {
+            let given: Vec<_> = self.roles.iter().map(|role| role.as_str()).collect();
+            return wrong(
+                given.join(", "),
+                "with both of scheduler and orchestrator or with neither, since one leader does both",
+            );
+        }
+        Ok(())
     }
 
     /// Starts the node; see [`Node::start`].
@@ -383,6 +495,17 @@ mod tests {
                 new().concurrency(0),
                 "concurrency is 0, but must be at least 1",
             ),
+            (
+                new().roles([]),
+                "the list of roles is empty, but must be at least one of worker, scheduler, \
+                 orchestrator and api",
+            ),
+            (
+                new().roles([Role::Worker, Role::Scheduler]),
+                "the list of roles is worker, scheduler, but must be with both of scheduler and \
+                 orchestrator or with neither, since one leader does both",
+            ),
+            (new().roles([Role::Worker, Role::Api]), ""),
             (
                 new().max_payload(9 << 20),
                 "the payload limit is 9437184, but must be between 1 byte and 8 MiB",

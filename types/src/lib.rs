@@ -16,6 +16,7 @@ pub mod node;
 pub mod outcome;
 pub mod priority;
 pub mod retry;
+pub mod settings;
 pub mod task;
 pub mod workflow;
 
@@ -24,10 +25,11 @@ pub use event::{Event, EventKind};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{Job, JobSpec, JobStatus};
 pub use name::{IdempotencyKey, NameError, Namespace, Tag, TaskName, TaskType, UniqueKey, Version};
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 
