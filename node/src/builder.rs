@@ -31,6 +31,13 @@ pub const DEFAULT_LEADER_LEASE: Duration = Duration::from_secs(5);
 /// How long a node that stops waits for running handlers unless configured otherwise.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
+/// How often a node looks for changed settings unless configured otherwise.
+pub const DEFAULT_SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shortest and longest time between two looks for changed settings.
+const SETTINGS_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(10);
+
 /// Shortest lease: below it, an ordinary pause of the process would look like its death.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -91,6 +98,7 @@ pub struct NodeBuilder {
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
+    pub(crate) look: Duration,
     pub(crate) roles: BTreeSet<Role>,
 }
 
@@ -112,6 +120,7 @@ impl Default for NodeBuilder {
             handlers: Vec::new(),
             middleware: Layers::default(),
             callbacks: Vec::new(),
+            look: DEFAULT_SETTINGS_INTERVAL,
             roles: Role::ALL.into(),
         }
     }
@@ -206,6 +215,13 @@ impl NodeBuilder {
     /// ```
     pub fn roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
         self.roles = roles.into_iter().collect();
+        self
+    }
+
+    /// How often the node looks for settings that changed (`Client::set_config`), with one command
+    /// each: 100 ms to 10 s. Default 5 s.
+    pub fn settings_interval(mut self, every: Duration) -> Self {
+        self.look = every;
         self
     }
 
@@ -328,6 +344,13 @@ impl NodeBuilder {
         };
         short("the lease", self.lease)?;
         short("the leader's lease", self.leader_lease)?;
+        if !SETTINGS_INTERVALS.contains(&self.look) {
+            return Err(BuildError::Option {
+                option: "the interval of settings",
+                given: paceline_types::duration::format(self.look),
+                allowed: "between 100ms and 10s",
+            });
+        }
         let wrong = |option, given: u64, allowed| {
             let given = given.to_string();
             Err(BuildError::Option {
@@ -490,6 +513,10 @@ mod tests {
             (
                 new().leader_lease(Duration::ZERO),
                 "the leader's lease is 0s, but must be at least 1s",
+            ),
+            (
+                new().settings_interval(Duration::from_secs(11)),
+                "the interval of settings is 11s, but must be between 100ms and 10s",
             ),
             (
                 new().concurrency(0),

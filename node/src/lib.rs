@@ -70,7 +70,7 @@ pub use bytes::Bytes;
 pub use breaker::Breaker;
 pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
-    NodeBuilder, SHORTEST_LEASE,
+    DEFAULT_SETTINGS_INTERVAL, NodeBuilder, SHORTEST_LEASE,
 };
 pub use context::Context;
 pub use handler::HandlerOptions;

@@ -165,7 +165,7 @@ impl Node {
                 callers.spawn(calling(&kit, seat, &callbacks, &phases, &callbacks_over));
             }
         }
-        let follow = settings::follow(Arc::clone(&kit), settings);
+        let follow = settings::follow(Arc::clone(&kit), settings, builder.look);
         let following = Owned::spawn(follow);
         let subject = Subject {
             seats,

@@ -1,4 +1,4 @@
-//! Settings that change while the node runs: read every five seconds, applied without a restart.
+//! Settings that change while the node runs: read every few seconds, applied without a restart.
 //!
 //! One command each time, whatever is set. What cannot be read is told once and changes nothing:
 //! the last good settings of that entry hold until it is mended.
@@ -10,9 +10,6 @@ use std::time::Duration;
 use paceline_types::{AllSettings, Scope, Settings};
 
 use crate::kit::Kit;
-
-/// Time between two looks; a change holds everywhere after this and one reply.
-pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
 /// What a node knows of the settings.
 #[derive(Debug, Default)]
@@ -94,10 +91,10 @@ fn read(name: &str, text: &str) -> Result<(Scope, Settings), String> {
     Ok((scope, settings))
 }
 
-/// Looks every five seconds until it is aborted. `reader` has looked once already.
-pub(crate) async fn follow(kit: Arc<Kit>, mut reader: Reader) {
+/// Looks every so often until it is aborted. `reader` has looked once already.
+pub(crate) async fn follow(kit: Arc<Kit>, mut reader: Reader, every: Duration) {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(every).await;
         reader.look(&kit).await;
     }
 }

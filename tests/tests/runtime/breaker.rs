@@ -128,13 +128,21 @@ feature_test! {
 
 /// How many of some jobs run now.
 trait Running {
-    async fn list_running(&self, jobs: &[paceline_client::JobHandle<paceline_client::Untyped>]) -> usize;
+    async fn list_running(
+        &self,
+        jobs: &[paceline_client::JobHandle<paceline_client::Untyped>],
+    ) -> usize;
 }
 
 impl Running for paceline_client::Client {
-    async fn list_running(&self, jobs: &[paceline_client::JobHandle<paceline_client::Untyped>]) -> usize {
+    async fn list_running(
+        &self,
+        jobs: &[paceline_client::JobHandle<paceline_client::Untyped>],
+    ) -> usize {
         let ids: Vec<_> = jobs.iter().map(|job| job.id()).collect();
         let records = self.jobs_by_id(&ids).await.unwrap().into_iter().flatten();
-        records.filter(|job| job.status == JobStatus::Running).count()
+        records
+            .filter(|job| job.status == JobStatus::Running)
+            .count()
     }
 }
