@@ -8,7 +8,8 @@ use paceline_node::{Context, NodeBuilder};
 use paceline_store::calls::callbacks::{CallbackPlace, CallbackRefusal, CallbacksLost};
 use paceline_store::{CallError, Store};
 use paceline_tests::{
-    Env, Gate, Look, Notes, Pen, SOON, Serve, eventually, feature_test, log, notes,
+    Backend, Env, Gate, Look, Notes, Pen, Proxy, SOON, Serve, eventually, feature_test, log, notes,
+    shared_redis,
 };
 use paceline_types::event::EventCursor;
 use paceline_types::{Event, EventKind, JobError, JobStatus, NodeId, NodeInfo, ShardIndex};
@@ -296,4 +297,50 @@ feature_test! {
         ride.stop().await;
         assert!(env.keys().await.iter().all(|key| !key.ends_with("}:callbacks")));
     }
+}
+
+/// Contract row 112: a node that is cut off, and does not know it yet, loses the callbacks with its
+/// lease; when it comes back it calls no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_cut_off_calls_no_more() {
+    let env = Env::on(Backend::Standalone).await;
+    let proxy = Proxy::before(shared_redis().await.addr());
+    let (pen, mut told) = notes();
+    let store = env.store().await;
+    let client = Client::from_store(store.clone());
+    let second = Duration::from_secs(1);
+    let short = || env.node().lease(second).leader_lease(second);
+    let works = short().handle_raw("good", options(), async |_, _| Ok(done()));
+    let works = works.start().await.unwrap();
+    let cut_off = telling(short().redis(proxy.url()), "cut off", &pen);
+    let cut_off = cut_off.start().await.unwrap();
+    let places = awake(&client, &store, &mut told).await;
+    let other = telling(short(), "other", &pen).start().await.unwrap();
+    let id = cut_off.id();
+    proxy.pause();
+    for n in 0..20 {
+        client.submit_raw("good", json!(n)).await.unwrap();
+    }
+    let counts = all_told(&store, &places, &mut told, BTreeMap::new()).await;
+    assert!(counts.values().any(|names| names.contains(&"other")));
+    proxy.resume();
+    eventually("it comes back under another id", SOON, async || {
+        let nodes = client.nodes().await.unwrap();
+        cut_off.id() != id && nodes.iter().any(|node| node.node_id == cut_off.id())
+    })
+    .await;
+    let places: BTreeMap<_, _> = {
+        let events = log(&store).await.into_iter();
+        events.map(|event| (event.shard, event.cursor)).collect()
+    };
+    for n in 0..20 {
+        client.submit_raw("good", json!(n)).await.unwrap();
+    }
+    let counts = all_told(&store, &places, &mut told, counts).await;
+    for event in since(&store, &places).await {
+        assert_eq!(counts[&(event.shard, event.cursor)], ["other"], "{event:?}");
+    }
+    cut_off.stop().await;
+    other.stop().await;
+    works.stop().await;
 }
