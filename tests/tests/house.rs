@@ -22,7 +22,14 @@ fn tree(package: &str) -> BTreeSet<String> {
     let output = Command::new(cargo)
         .current_dir(root())
         .args([
-            "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}",
+            "tree",
+            "--locked",
+            "--edges",
+            "normal,no-proc-macro",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
         ])
         .args(["--package", package])
         .output()

@@ -22,8 +22,11 @@ pub mod workflow;
 pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
-pub use job::{Job, JobSpec, JobStatus};
-pub use name::{IdempotencyKey, NameError, Namespace, Tag, TaskName, TaskType, UniqueKey, Version};
+pub use job::{FiringRef, Job, JobSpec, JobStatus};
+pub use name::{
+    IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
+    Version,
+};
 pub use node::NodeInfo;
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
