@@ -179,8 +179,8 @@ fn every_kind_of_event_is_written_by_somebody() {
         .flat_map(|(name, _)| emitted(&lua(&format!("{name}.lua"))))
         .collect();
     for kind in EventKind::ALL {
-        let written = scripts.contains(kind.as_str())
-            || chosen.contains(&format!("EventKind::{kind:?}"));
+        let written =
+            scripts.contains(kind.as_str()) || chosen.contains(&format!("EventKind::{kind:?}"));
         assert!(written, "nobody writes {kind}");
     }
 }
