@@ -19,8 +19,6 @@ mod cron;
 mod firing;
 mod form;
 mod moment;
-#[cfg(test)]
-mod tests;
 mod zone;
 
 use std::collections::BTreeSet;
@@ -343,3 +341,6 @@ impl Schedule {
             && (self.timezone == other.timezone || !self.timing.is_calendar())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Tables of schedules; what is compared with other implementations is in its own files.
 
-use super::*;
+mod clocks;
+mod compare;
+mod forms;
+mod random;
 
-fn millis(text: &str) -> UnixMillis {
-    let moment = chrono::DateTime::parse_from_rfc3339(text).expect(text);
-    UnixMillis::try_from(moment.timestamp_millis()).expect(text)
-}
+use super::*;
+use random::millis;
 
 /// Contract row 50: IMMEDIATE, ONE_TIME and DURATION.
 #[test]
