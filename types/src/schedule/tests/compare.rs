@@ -277,4 +277,17 @@ fn rare_moments_are_found_without_looking_at_every_one() {
     let schedule = Schedule::cron("0 0 29 2 *").expect("leap day");
     let next = schedule.next_after(millis("2096-03-01T00:00:00Z"), now);
     assert_eq!(next, None, "2100 has no leap day and the calendar ends");
+    let noon = [AtTime::new(12, 0)];
+    for schedule in [
+        Schedule::cron("0 12 * * *").expect("daily"),
+        Schedule::daily(1, noon),
+        Schedule::weekly(1, 0..=6, noon),
+        Schedule::monthly(1, 1..=31, noon),
+    ] {
+        let last = millis("2100-12-31T12:00:00Z");
+        let next = schedule.next_after(last - 1, now);
+        assert_eq!(next.map(|firing| firing.at), Some(last), "{schedule:?}");
+        assert_eq!(schedule.next_after(last, now), None, "{schedule:?}");
+        assert_eq!(schedule.next_after(UnixMillis::MAX, now), None);
+    }
 }
