@@ -35,15 +35,18 @@
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
 //! * Events: [`Client::subscribe`].
+//! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod config;
 mod connect;
 mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
 mod listing;
+mod nodes;
 mod request;
 mod submit;
 mod submit_many;
@@ -57,6 +60,7 @@ pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
@@ -64,11 +68,13 @@ pub use paceline_types::{
     WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
+pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod priority;
 pub mod retry;
 pub mod schedule;
+pub mod settings;
 pub mod task;
 pub mod workflow;
 
@@ -29,11 +30,12 @@ pub use name::{
     IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
     Version,
 };
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
 pub use schedule::Schedule;
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 
