@@ -75,7 +75,7 @@ pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use nodes::DrainError;
-pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_TAGS, RunAt};
+pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{

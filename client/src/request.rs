@@ -20,6 +20,9 @@ pub const MAX_HEADERS: usize = 16 * 1024;
 /// Most tags of a job: the script that accepts it writes an index entry for each.
 pub const MAX_TAGS: usize = 64;
 
+/// Most limit keys of a job: a claim looks at each of them.
+pub const MAX_LIMITS: usize = 8;
+
 /// A job to submit, not tied to a client: what [`submit_many`](crate::Client::submit_many)
 /// takes.
 ///
@@ -69,6 +72,12 @@ pub enum InvalidJob {
     Headers {
         /// Bytes of all names and values.
         size: usize,
+    },
+    /// Too many limit keys.
+    #[error("the job has {count} limit keys, at most {MAX_LIMITS} are allowed; leave some out")]
+    Limits {
+        /// How many.
+        count: usize,
     },
     /// Too many tags.
     #[error("the job has {count} tags, at most {MAX_TAGS} are allowed; leave some out")]
@@ -157,6 +166,10 @@ impl JobRequest {
         if count > MAX_TAGS {
             return Err(InvalidJob::Tags { count });
         }
+        let count = spec.limits.len();
+        if count > MAX_LIMITS {
+            return Err(InvalidJob::Limits { count });
+        }
         Ok(spec)
     }
 
@@ -200,6 +213,12 @@ mod tests {
             .version("v2")
             .dlq_after(2)
             .retention(Duration::ZERO)
+            .limit("tenant: 7")
+            .limit("tenant: 7")
+            .schedule_to_start_timeout(Duration::from_secs(1))
+            .max_duration(Duration::from_secs(2))
+            .heartbeat_timeout(Duration::from_secs(3))
+            .audited()
             .into_spec()
             .expect("spec");
         assert_eq!(&spec.payload[..], br#"{"width":640}"#);
@@ -212,6 +231,11 @@ mod tests {
         assert_eq!(spec.tags.len(), 2, "a tag counts once");
         assert_eq!(spec.headers["trace"], "1");
         assert_eq!(spec.retention, Some(Duration::ZERO));
+        assert_eq!(spec.limits.len(), 1, "a limit counts once");
+        assert_eq!(spec.schedule_to_start_timeout, Some(Duration::from_secs(1)));
+        assert_eq!(spec.max_duration, Some(Duration::from_secs(2)));
+        assert_eq!(spec.heartbeat_timeout, Some(Duration::from_secs(3)));
+        assert!(spec.audited);
     }
 
     #[test]
@@ -271,6 +295,15 @@ mod tests {
             ),
             (request().version("a b"), "the version `a b` contains ' '"),
             (request().dlq_after(0), "dlq_after must be at least 1"),
+            (request().limit(""), "the limit key is empty"),
+            (
+                (0..9).fold(request(), |job, n| job.limit(n.to_string())),
+                "the job has 9 limit keys, at most 8",
+            ),
+            (
+                request().max_duration(Duration::ZERO),
+                "the max_duration must be longer than zero",
+            ),
             (
                 JobSpec {
                     retry_policy: Some(bad_policy),

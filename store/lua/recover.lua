@@ -51,8 +51,6 @@ for i = 1, #scan[2], 2 do
       end
       if letter then
         write_state(id, format_state(letter, state, removal_time(retention, workflow), why))
-        local unique = policy_field(policy, 'u')
-        if unique then release_unique(unique, id) end
         emit_job(letter == 'D' and 'job.dead' or 'job.cancelled', id, detail, why)
         book_end(id, letter, detail, retention, workflow, why)
       else
@@ -62,6 +60,7 @@ for i = 1, #scan[2], 2 do
         emit_job('job.auto_recovered', id, detail, why)
         handed_on = handed_on + 1
       end
+      follow_policy(policy, id, letter ~= nil)
     end
   end
 end

@@ -7,6 +7,7 @@
           extras, four each: job (from 1), kind, value, index in KEYS (0: none)
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
+                 x  the claim must look at the job by itself
   reply   {one letter a job: '+' created, '=' sent before, '?' see below,
            for each '?': '=<id>' made before by the idempotency key, '!u<id>' the unique key is
            held by that job, '!p<now>' due in the past}
@@ -51,14 +52,14 @@ end
 -- Keys that this call has set, and records that it will set.
 local held, made = {}, {}
 
--- What stands in the way of a job with extras, and when it is due.
+-- What stands in the way of a job with extras, when it is due, and the mark that it waits with.
 local function examine(list)
-  local due, verdict
+  local due, verdict, mark = nil, nil, 'j'
   for _, extra in ipairs(list) do
     local kind, value, name = extra[1], extra[2], extra[3]
     if kind == 'i' then
       local first = held[name] or redis.call('GET', name)
-      if first then return nil, '=' .. first end
+      if first then return nil, '=' .. first, mark end
     elseif kind == 'u' then
       local holder = held[name] or redis.call('GET', name)
       if holder then verdict = '!u' .. holder end
@@ -67,9 +68,11 @@ local function examine(list)
     elseif kind == 'a' then
       due = tonumber(value)
       if due <= now then verdict = verdict or '!p' .. now end
+    elseif kind == 'x' then
+      mark = 's'
     end
   end
-  return due, verdict
+  return due, verdict, mark
 end
 
 -- Sets what the extras of an accepted job ask for.
@@ -97,11 +100,12 @@ local function submit_each()
     local detail = '0' .. US .. '0' .. US .. lane
     for _, id in ipairs(unpack_ids(ARGV[group + 2], {})) do
       place = place + 1
-      local name, list, due, verdict = prefix .. 'j:' .. id, extras[place], nil, nil
+      local name, list = prefix .. 'j:' .. id, extras[place]
+      local due, verdict, mark = nil, nil, 'j'
       if made[name] or redis.call('EXISTS', name) == 1 then
         verdict = '='
       elseif list then
-        due, verdict = examine(list)
+        due, verdict, mark = examine(list)
       end
       if not verdict then
         verdict = '+'
@@ -112,7 +116,7 @@ local function submit_each()
           -- It may be due before the moment that the leader sleeps until.
           ring('bell!leader')
         else
-          enqueue_packs(lane, 'j', id, 1)
+          enqueue_packs(lane, mark, id, 1)
           emit_job('job.enqueued', id, detail)
         end
         made[name] = true

@@ -8,7 +8,7 @@
             codes  C completed, K skipped, D dead (number: retention in ms; tail: result or why)
                    R retry, P repeat (number: delay in ms)   Z pause (number: ms, 0 by hand)
                    L hand back
-          number of unique keys to release, then for each: settle (from 1), key
+          number of fields to follow, then for each: settle (from 1), field of its policy
           most to claim (0: none), weights of high, normal, low, ticket, handlers,
           for each handler: pattern, version ('' any), free slots
   reply   {one letter a settle: '.' done, 'c' ended cancelled, 'r' done before, 'f' fenced,
@@ -30,7 +30,7 @@ if ARGV[6] ~= '0' then
 --@include lib/endings.lua
 --@include lib/settle.lua
   at = settle(tonumber(ARGV[6]), at, tonumber(ARGV[5]))
-  at = release_uniques(at)
+  at = follow_settles(at)
   announce_lanes()
   write_endings()
   answered = table.concat(answers)

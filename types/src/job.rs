@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::duration;
 use crate::{
-    IdempotencyKey, JobId, NodeId, Priority, RetryPolicy, Tag, TaskName, TaskType, UniqueKey,
-    UnixMillis, Version, WorkflowId,
+    IdempotencyKey, JobId, LimitKey, NodeId, Priority, RetryPolicy, ScheduleId, Tag, TaskName,
+    TaskType, UniqueKey, UnixMillis, Version, WorkflowId,
 };
 
 /// When a job becomes due.
@@ -23,6 +23,15 @@ pub enum Due {
     In(Duration),
     /// At this moment of the server's clock; a moment that has passed is refused.
     At(UnixMillis),
+}
+
+/// The firing of a schedule that a job carries out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FiringRef {
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// The moment that the schedule names, without jitter.
+    pub at: UnixMillis,
 }
 
 /// What a caller asks for.
@@ -56,6 +65,18 @@ pub struct JobSpec {
     pub dlq_after: Option<u32>,
     /// How long the job is kept after it completed; zero means for ever.
     pub retention: Option<Duration>,
+    /// Limits that it shares with all jobs that carry the same keys.
+    pub limits: Vec<LimitKey>,
+    /// Dead when it has not started this long after it was dispatched.
+    pub schedule_to_start_timeout: Option<Duration>,
+    /// Dead when it has not ended this long after its first start, retries included.
+    pub max_duration: Option<Duration>,
+    /// A run that does not tell that it lives for so long has failed.
+    pub heartbeat_timeout: Option<Duration>,
+    /// Its events are kept with it, in a trail of its own.
+    pub audited: bool,
+    /// The firing that it carries out; set by the scheduler.
+    pub firing: Option<FiringRef>,
 }
 
 impl JobSpec {
@@ -80,7 +101,22 @@ impl JobSpec {
             timeout: None,
             dlq_after: None,
             retention: None,
+            limits: Vec::new(),
+            schedule_to_start_timeout: None,
+            max_duration: None,
+            heartbeat_timeout: None,
+            audited: false,
+            firing: None,
         }
+    }
+
+    /// Whether a claim must look at the job by itself before it may start.
+    #[must_use]
+    pub fn is_examined(&self) -> bool {
+        !self.limits.is_empty()
+            || self.schedule_to_start_timeout.is_some()
+            || self.max_duration.is_some()
+            || self.heartbeat_timeout.is_some()
     }
 }
 
@@ -229,6 +265,24 @@ pub struct Job {
     /// Its own execution timeout.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// Limits that it shares with all jobs that carry the same keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitKey>,
+    /// Dead when it has not started this long after it was dispatched.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub schedule_to_start_timeout: Option<Duration>,
+    /// Dead when it has not ended this long after its first start.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Duration>,
+    /// A run that does not tell that it lives for so long has failed.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub heartbeat_timeout: Option<Duration>,
+    /// Its events are kept with it, in a trail of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub audited: bool,
+    /// The firing that it carries out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firing: Option<FiringRef>,
     /// The workflow that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<WorkflowId>,

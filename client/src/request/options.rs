@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use paceline_types::job::Due;
-use paceline_types::{IdempotencyKey, JobSpec, Priority, RetryPolicy, Tag, UniqueKey, Version};
+use paceline_types::{
+    IdempotencyKey, JobSpec, LimitKey, Priority, RetryPolicy, Tag, UniqueKey, Version,
+};
 
 use super::{InvalidJob, JobRequest, RunAt};
 use crate::request::options;
@@ -73,6 +75,37 @@ pub(crate) fn set_timeout(spec: &mut JobSpec, timeout: Duration) -> Result<(), I
 
 pub(crate) fn set_version(spec: &mut JobSpec, version: &str) -> Result<(), InvalidJob> {
     spec.version = Some(Version::new(version)?);
+    Ok(())
+}
+
+pub(crate) fn add_limit(spec: &mut JobSpec, key: &str) -> Result<(), InvalidJob> {
+    let key = LimitKey::new(key)?;
+    if !spec.limits.contains(&key) {
+        spec.limits.push(key);
+    }
+    Ok(())
+}
+
+/// The limits in time of a job as a whole.
+pub(crate) fn set_schedule_to_start(
+    spec: &mut JobSpec,
+    timeout: Duration,
+) -> Result<(), InvalidJob> {
+    spec.schedule_to_start_timeout =
+        Some(longer_than_zero("the schedule_to_start_timeout", timeout)?);
+    Ok(())
+}
+
+pub(crate) fn set_max_duration(spec: &mut JobSpec, limit: Duration) -> Result<(), InvalidJob> {
+    spec.max_duration = Some(longer_than_zero("the max_duration", limit)?);
+    Ok(())
+}
+
+pub(crate) fn set_heartbeat_timeout(
+    spec: &mut JobSpec,
+    timeout: Duration,
+) -> Result<(), InvalidJob> {
+    spec.heartbeat_timeout = Some(longer_than_zero("the heartbeat_timeout", timeout)?);
     Ok(())
 }
 
@@ -168,6 +201,36 @@ macro_rules! job_options {
         /// Dead after this many failures, even if the retry policy allows more.
         pub fn dlq_after(self, failures: u32) -> Self {
             self.changed(|spec| options::set_dlq_after(spec, failures))
+        }
+
+        /// Shares a limit on concurrency or rate with all jobs that carry the same key. 1 to 256
+        /// bytes; 8 keys of a job at most. The limit itself is declared once, for the key.
+        pub fn limit(self, key: impl AsRef<str>) -> Self {
+            self.changed(|spec| options::add_limit(spec, key.as_ref()))
+        }
+
+        /// Dead, with this as its reason, when it has not started so long after it was
+        /// dispatched: accepted, or moved to its lane when its time came.
+        pub fn schedule_to_start_timeout(self, timeout: Duration) -> Self {
+            self.changed(|spec| options::set_schedule_to_start(spec, timeout))
+        }
+
+        /// Dead when it has not ended so long after its first start, retries included.
+        pub fn max_duration(self, limit: Duration) -> Self {
+            self.changed(|spec| options::set_max_duration(spec, limit))
+        }
+
+        /// A run whose handler does not call `Context::heartbeat` for so long has failed.
+        pub fn heartbeat_timeout(self, timeout: Duration) -> Self {
+            self.changed(|spec| options::set_heartbeat_timeout(spec, timeout))
+        }
+
+        /// Keeps the job's events with it, in a trail of its own.
+        pub fn audited(self) -> Self {
+            self.changed(|spec| {
+                spec.audited = true;
+                Ok(())
+            })
         }
 
         /// How long the job is kept after it completed; zero means for ever.

@@ -94,6 +94,27 @@ pub(crate) struct Submit {
     /// Only nodes that serve this version of the handler run it
     #[arg(long, value_name = "VERSION")]
     handler_version: Option<String>,
+    /// Dead after this many failures, even if more attempts are allowed
+    #[arg(long, value_name = "N")]
+    dlq_after: Option<u32>,
+    /// Key of a limit that it shares with others; may be repeated
+    #[arg(long = "limit", value_name = "KEY")]
+    limits: Vec<String>,
+    /// Dead when it has not started so long after it was dispatched
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    schedule_to_start_timeout: Option<Duration>,
+    /// Dead when it has not ended so long after its first start, retries included
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    max_duration: Option<Duration>,
+    /// A run fails when its handler gives no sign of life for so long
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    heartbeat_timeout: Option<Duration>,
+    /// How long the job is kept after it completed; 0s for ever
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    retention: Option<Duration>,
+    /// Keep its events with it, to be read with `job audit`
+    #[arg(long)]
+    audit: bool,
     /// Wait until the job has ended, and show its result
     #[arg(long)]
     wait: bool,
@@ -325,6 +346,27 @@ impl Submit {
         }
         if let Some(version) = &self.handler_version {
             request = request.version(version);
+        }
+        for key in &self.limits {
+            request = request.limit(key);
+        }
+        if let Some(failures) = self.dlq_after {
+            request = request.dlq_after(failures);
+        }
+        if let Some(timeout) = self.schedule_to_start_timeout {
+            request = request.schedule_to_start_timeout(timeout);
+        }
+        if let Some(limit) = self.max_duration {
+            request = request.max_duration(limit);
+        }
+        if let Some(timeout) = self.heartbeat_timeout {
+            request = request.heartbeat_timeout(timeout);
+        }
+        if let Some(retention) = self.retention {
+            request = request.retention(retention);
+        }
+        if self.audit {
+            request = request.audited();
         }
         // What is wrong by itself is told without asking Redis.
         request.clone().into_spec().map_err(Failure::usage)?;

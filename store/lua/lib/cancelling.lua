@@ -29,8 +29,7 @@ local function cancel_job(id, reason, retention)
   end
   local workflow = in_workflow(ident)
   write_state(id, format_state('X', state, removal_time(retention, workflow), reason))
-  local unique = policy_field(policy, 'u')
-  if unique then release_unique(unique, id) end
+  follow_policy(policy, id, true)
   local detail = detail_of(state.attempt, state.run, ident)
   emit_job('job.cancelled', id, detail, reason)
   book_end(id, 'X', detail, retention, workflow, reason)

@@ -1,3 +1,5 @@
+--@include lib/timers.lua
+--@include lib/limits.lua
 -- Which jobs a node is given.
 local TIERS = { 'h', 'n', 'l' }
 -- Holes that one call passes, in about.
@@ -202,6 +204,12 @@ local function upstream_of(record)
   return states
 end
 
+-- Whether a job whose policy asks for more than a free slot may start now. Those that may not have
+-- left their place in the lane, and are where they wait, or have ended, when this returns.
+local function may_start(id, record, policy)
+  return starts_in_time(id, record, policy) and takes_limits(id, record, policy)
+end
+
 -- Begins the runs of what was picked. Returns them in groups of one token.
 local function begin_runs(picked, node, slot, number)
   local ids, names, marked, looked_at = picked.ids, {}, {}, {}
@@ -223,6 +231,12 @@ local function begin_runs(picked, node, slot, number)
       -- A record that somebody deleted by hand leaves nothing to run.
       if found[place] then
         kept[#kept + 1], records[#records + 1] = ids[place], found[place]
+      end
+    end
+    if segment.mark == 's' and #kept > 0 then
+      local policy = string.match(records[1], '^%d+ %S+ (%S+)')
+      if string.find(US .. policy, '\31[lSMH]') and not may_start(kept[1], records[1], policy) then
+        kept = {}
       end
     end
     if #kept > 0 then

@@ -48,6 +48,19 @@ local function release_unique(key, id)
   if redis.call('GET', key) == id then redis.call('DEL', key) end
 end
 
+-- What the end of a run must see to beside the state of its job; `ended` when the job ended with it
+-- or without any. `field` is one of its policy.
+local function follow_field(field, id, ended)
+  local letter, value = string.sub(field, 1, 1), string.sub(field, 2)
+  if letter == 'u' then
+    if ended then release_unique(value, id) end
+  end
+end
+
+local function follow_policy(policy, id, ended)
+  for field in string.gmatch(policy, '[^\31]+') do follow_field(field, id, ended) end
+end
+
 -- Tells the clients that wait for any of `ids`, one message a client.
 local function tell_waiters(ids)
   local waiters = prefix .. 'waiters'

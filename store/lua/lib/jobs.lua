@@ -1,7 +1,9 @@
 -- Records of jobs.
 -- j:<id>  '<created ms> <ident> <policy>\n<body>', written once. ident: lane, and for a workflow's
 --         job US workflow US task US iteration. policy: '-' or fields joined by US, one letter
---         each: a max attempts, u unique key, t tag, U upstream jobs (last).
+--         each: a max attempts, u unique key, l limit, S schedule-to-start timeout, M max duration,
+--         H heartbeat timeout (all three in ms), F schedule that fired, A audited, t tag,
+--         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
 --         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
 --         letter: P waiting, S scheduled, R retrying, Z paused, C completed, K skipped, D dead,

@@ -1,6 +1,6 @@
 -- What becomes of runs that ended.
 -- By place among the settles: the answer, and the id of the job if it ended.
-local answers, ended = {}, {}
+local answers, ended, followed_ids = {}, {}, nil
 local settled, delayed, paused, cancels = {}, {}, {}, {}
 
 local ENDED = { C = 'job.completed', K = 'job.completed', D = 'job.dead', X = 'job.cancelled' }
@@ -141,6 +141,7 @@ local function settle(groups, at, cancelled_retention)
   if groups == 0 then return at end
   local runs, ids, tails = {}, {}, {}
   at = read_settles(groups, at, cancelled_retention, runs, ids, tails)
+  followed_ids = ids
   local owners = redis.call('HMGET', KEYS[2], unpack(ids))
   for _, run in ipairs(runs) do
     if run.completed and all_own(run, owners) then
@@ -165,13 +166,16 @@ local function settle(groups, at, cancelled_retention)
   return at
 end
 
--- Releases unique keys of jobs that ended: how many, then place and key of each.
-local function release_uniques(at)
+-- What follows from runs that were settled now: how many fields, then place and field of each.
+local function follow_settles(at)
   local count = tonumber(ARGV[at + 1])
   at = at + 1
   for _ = 1, count do
-    local id = ended[tonumber(ARGV[at + 1])]
-    if id then release_unique(ARGV[at + 2], id) end
+    local place = tonumber(ARGV[at + 1])
+    local answer = answers[place]
+    if answer == '.' or answer == 'c' then
+      follow_field(ARGV[at + 2], followed_ids[place], ended[place] ~= nil)
+    end
     at = at + 2
   end
   return at

@@ -109,6 +109,9 @@ impl Store {
                 Due::In(delay) => extras.push((index, "d", millis(delay).max(1).to_string(), 0)),
                 Due::At(at) => extras.push((index, "a", at.to_string(), 0)),
             }
+            if spec.is_examined() {
+                extras.push((index, "x", String::new(), 0));
+            }
             extras.extend(spec.tags.iter().map(|tag| (index, "t", tag.to_string(), 0)));
         }
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::{JobId, NodeId, Settlement, ShardIndex, TierWeights, UniqueKey, Version};
+use paceline_types::{JobId, NodeId, Settlement, ShardIndex, TierWeights, Version};
 use redis::Value;
 
 use super::MAX_BATCH;
 use crate::script::{Invocation, Script};
-use crate::wire::escape::escape;
 use crate::wire::millis;
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
@@ -19,7 +18,7 @@ mod settling;
 use claimed::parse_claims;
 pub(crate) use claimed::upstream_result;
 pub use claimed::{Claimed, MissingUpstream};
-use settling::add_settles;
+use settling::{add_followed, add_settles};
 
 pub use crate::wire::job::{UpstreamRef, WorkflowRef};
 pub use crate::wire::state::RunToken;
@@ -60,8 +59,8 @@ pub struct Settle {
     pub settlement: Settlement,
     /// Lane and place in a workflow, as the job's record says.
     pub ident: Bytes,
-    /// Released when the job ends.
-    pub unique_key: Option<UniqueKey>,
+    /// What the end of the run must see to, as the job's record says.
+    pub followed: Box<[Box<str>]>,
     /// Whether its workflow must be told. Such jobs are kept as long as their workflow.
     pub in_workflow: bool,
     /// How long the job is kept after its end; zero means for ever.
@@ -79,7 +78,7 @@ impl Settle {
             run: claimed.run,
             settlement,
             ident: claimed.record.ident.clone(),
-            unique_key: claimed.record.spec.unique_key.clone(),
+            followed: claimed.record.followed.clone(),
             in_workflow: claimed.record.workflow.is_some(),
             retention,
         }
@@ -158,16 +157,7 @@ impl Store {
             .arg(self.shared.event_cap)
             .arg(millis(RETENTION_FAILED));
         add_settles(&mut call, turn.settle);
-        let uniques: Vec<_> = turn
-            .settle
-            .iter()
-            .enumerate()
-            .filter_map(|(index, settle)| Some((index + 1, settle.unique_key.as_ref()?)))
-            .collect();
-        call.arg(uniques.len());
-        for (index, key) in uniques {
-            call.arg(index).arg(escape(key.as_str()));
-        }
+        add_followed(&mut call, turn.settle);
         match &turn.claim {
             None => {
                 call.arg(0);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_types::{
-    JobId, JobSpec, Priority, RetryPolicy, Tag, TaskName, TaskType, Tier, UniqueKey, UnixMillis,
-    Version, WorkflowId,
+    FiringRef, JobId, JobSpec, LimitKey, Priority, RetryPolicy, ScheduleId, Tag, TaskName,
+    TaskType, Tier, UniqueKey, UnixMillis, Version, WorkflowId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,12 @@ pub struct JobRecord {
     pub created_at: UnixMillis,
     /// Lane and place in a workflow, as scripts read them.
     pub(crate) ident: Bytes,
+    /// Fields of its policy that matter when a run of it ends.
+    pub(crate) followed: Box<[Box<str>]>,
 }
+
+/// First letters of the fields of a policy that matter when a run ends, see `lua/lib/jobs.lua`.
+const FOLLOWED: [char; 5] = ['u', 'l', 'M', 'H', 'F'];
 
 #[derive(Default, Serialize, Deserialize)]
 struct Options {
@@ -70,6 +75,8 @@ struct Options {
     retention_ms: Option<u64>,
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     upstream: Option<UpstreamRef>,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    fires_at: Option<UnixMillis>,
 }
 
 /// The lane of a job: `<tier>:<task type>:<version>`.
@@ -122,6 +129,7 @@ pub(crate) fn encode(
         dlq_after: spec.dlq_after,
         retention_ms: spec.retention.map(millis),
         upstream: upstream.cloned(),
+        fires_at: spec.firing.as_ref().map(|firing| firing.at),
     };
     let plain = options.priority.is_none()
         && options.headers.is_empty()
@@ -129,7 +137,8 @@ pub(crate) fn encode(
         && options.timeout_ms.is_none()
         && options.dlq_after.is_none()
         && options.retention_ms.is_none()
-        && options.upstream.is_none();
+        && options.upstream.is_none()
+        && options.fires_at.is_none();
     let mut record = Vec::with_capacity(head.len() + 1 + spec.payload.len());
     record.extend_from_slice(head.as_bytes());
     if !plain {
@@ -153,6 +162,21 @@ fn policy(spec: &JobSpec, upstream: Option<&UpstreamRef>) -> String {
     }
     if let Some(key) = &spec.unique_key {
         fields.push(format!("u{}", escape(key.as_str())));
+    }
+    let keys = spec.limits.iter();
+    fields.extend(keys.map(|key| format!("l{}", escape(key.as_str()))));
+    for (letter, limit) in [
+        ('S', spec.schedule_to_start_timeout),
+        ('M', spec.max_duration),
+        ('H', spec.heartbeat_timeout),
+    ] {
+        fields.extend(limit.map(|limit| format!("{letter}{}", millis(limit).max(1))));
+    }
+    if let Some(firing) = &spec.firing {
+        fields.push(format!("F{}", firing.schedule));
+    }
+    if spec.audited {
+        fields.push("A".to_owned());
     }
     fields.extend(spec.tags.iter().map(|tag| format!("t{tag}")));
     let sources = pack(
@@ -217,20 +241,46 @@ impl JobRecord {
         spec.timeout = options.timeout_ms.map(Duration::from_millis);
         spec.dlq_after = options.dlq_after;
         spec.retention = options.retention_ms.map(Duration::from_millis);
-        for field in policy.split(US) {
-            if let Some(key) = field.strip_prefix('u') {
-                spec.unique_key = unescape(key).and_then(|key| UniqueKey::new(&key).ok());
-            } else if let Some(tag) = field.strip_prefix('t') {
-                spec.tags.extend(Tag::new(tag).ok());
-            }
+        let fields = || policy.split(US).filter(|field| *field != "-");
+        for field in fields() {
+            read_field(&mut spec, field, options.fires_at);
         }
+        let followed = fields().filter(|field| field.starts_with(FOLLOWED));
         Some(JobRecord {
             spec,
             workflow,
             upstream: options.upstream,
             created_at,
             ident: raw_ident,
+            followed: followed.map(Box::from).collect(),
         })
+    }
+}
+
+/// Reads one field of a policy; those of no concern to a spec are passed over.
+fn read_field(spec: &mut JobSpec, field: &str, fires_at: Option<UnixMillis>) {
+    let mut letters = field.chars();
+    let letter = letters.next();
+    let value = letters.as_str();
+    let duration = || value.parse().ok().map(Duration::from_millis);
+    match letter {
+        Some('u') => spec.unique_key = unescape(value).and_then(|key| UniqueKey::new(&key).ok()),
+        Some('l') => {
+            let key = unescape(value).and_then(|key| LimitKey::new(&key).ok());
+            spec.limits.extend(key);
+        }
+        Some('t') => spec.tags.extend(Tag::new(value).ok()),
+        Some('S') => spec.schedule_to_start_timeout = duration(),
+        Some('M') => spec.max_duration = duration(),
+        Some('H') => spec.heartbeat_timeout = duration(),
+        Some('A') => spec.audited = true,
+        Some('F') => {
+            let schedule = ScheduleId::new(value).ok();
+            spec.firing = schedule
+                .zip(fires_at)
+                .map(|(schedule, at)| FiringRef { schedule, at });
+        }
+        _ => {}
     }
 }
 
@@ -275,6 +325,15 @@ mod tests {
         spec.timeout = Some(Duration::from_millis(1_500));
         spec.dlq_after = Some(2);
         spec.retention = Some(Duration::ZERO);
+        spec.limits = vec![LimitKey::new("tenant 7").expect("key")];
+        spec.schedule_to_start_timeout = Some(Duration::from_secs(60));
+        spec.max_duration = Some(Duration::from_secs(3_600));
+        spec.heartbeat_timeout = Some(Duration::from_millis(2_500));
+        spec.audited = true;
+        spec.firing = Some(FiringRef {
+            schedule: ScheduleId::new("nightly").expect("id"),
+            at: 1_700_000_000_000,
+        });
         let place = WorkflowRef {
             workflow: WorkflowId::from_parts(9, ShardIndex(0), 1),
             task: TaskName::new("join").expect("name"),
@@ -294,6 +353,17 @@ mod tests {
         assert_eq!(record.spec, spec);
         assert_eq!(record.workflow, Some(place));
         assert_eq!(record.upstream, Some(upstream));
+        let followed: Vec<&str> = record.followed.iter().map(AsRef::as_ref).collect();
+        assert_eq!(
+            followed,
+            [
+                "uorder%3A%20%7B17%7D%C3%A9",
+                "ltenant%207",
+                "M3600000",
+                "H2500",
+                "Fnightly"
+            ]
+        );
     }
 
     #[test]

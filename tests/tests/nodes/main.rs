@@ -145,7 +145,7 @@ feature_test! {
         second.stop().await;
     }
 
-    /// Row 46: what could not be finished goes back without using an attempt, for others to finish.
+    /// Row 46, trap W9: what could not be finished goes back without using an attempt, for others to finish.
     async fn a_stopping_node_hands_back_what_it_cannot_finish(env: Env) {
         let (pen, mut told) = notes();
         let first = env

@@ -43,6 +43,21 @@ pub(super) fn add_settles(call: &mut Invocation, settles: &[Settle]) {
     }
 }
 
+/// What the script must see to beside the jobs' states.
+pub(super) fn add_followed(call: &mut Invocation, settles: &[Settle]) {
+    call.arg(
+        settles
+            .iter()
+            .map(|settle| settle.followed.len())
+            .sum::<usize>(),
+    );
+    for (index, settle) in settles.iter().enumerate() {
+        for field in &settle.followed {
+            call.arg(index + 1).arg(&**field);
+        }
+    }
+}
+
 /// id US ident of each, joined by RS.
 fn items(group: &[End<'_>]) -> Vec<u8> {
     let mut items = Vec::with_capacity(96 * group.len());
