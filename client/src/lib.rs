@@ -35,6 +35,8 @@
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
 //! * Events: [`Client::subscribe`].
+//! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
+//!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
@@ -43,8 +45,10 @@ mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
+mod limits;
 mod listing;
 mod request;
+mod steer;
 mod submit;
 mod submit_many;
 mod subscribe;
@@ -52,15 +56,18 @@ mod wait;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::steering::{TierState, TypeState};
+pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId, NodeInfo,
+    Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier, UniqueKey, UnixMillis,
     WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
@@ -68,8 +75,10 @@ pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
+pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{

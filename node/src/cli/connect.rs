@@ -53,6 +53,7 @@ impl From<SubmitError> for Failure {
         let kind = match error {
             SubmitError::Invalid(_)
             | SubmitError::TooLarge { .. }
+            | SubmitError::KeysApart(_)
             | SubmitError::InThePast { .. } => Kind::Usage,
             SubmitError::Duplicate { .. } => Kind::Conflict,
             _ => Kind::Redis,
