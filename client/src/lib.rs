@@ -66,9 +66,9 @@ pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId, NodeInfo,
-    Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier, UniqueKey, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
+    NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
+    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use connect::{Client, ClientBuilder, ConnectError};

@@ -98,11 +98,7 @@ impl Client {
         }
     }
 
-    fn shard_in_block(
-        &self,
-        spec: &JobSpec,
-        block: &mut Block,
-    ) -> Result<ShardIndex, KeysApart> {
+    fn shard_in_block(&self, spec: &JobSpec, block: &mut Block) -> Result<ShardIndex, KeysApart> {
         let current = match block.shard {
             Some(shard) if block.len < MAX_BATCH => shard,
             _ => {

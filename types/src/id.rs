@@ -38,9 +38,12 @@ impl ShardIndex {
             .and_then(|(_, rest)| rest.split_once('}'))
             .map(|(tag, _)| tag)
             .filter(|tag| !tag.is_empty());
-        let hash = tag.unwrap_or(key).bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = tag
+            .unwrap_or(key)
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         let index = hash % u64::from(shards.max(1));
         ShardIndex(u16::try_from(index).unwrap_or(0))
     }

@@ -61,6 +61,12 @@ impl Serving {
                 .lease(lease)
                 .leader_lease(lease.min(DEFAULT_LEADER_LEASE));
         }
+        if let Some(weights) = options.weights {
+            builder = builder.weights(weights);
+        }
+        if options.strict_tiers {
+            builder = builder.strict_tiers();
+        }
         if let Some(name) = &options.name {
             builder = builder.name(name);
         }

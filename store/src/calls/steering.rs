@@ -117,7 +117,10 @@ impl Store {
             }
         }
         for (lane, count) in &waiting {
-            let name = lane.split(':').nth(1).and_then(|name| TaskType::new(name).ok());
+            let name = lane
+                .split(':')
+                .nth(1)
+                .and_then(|name| TaskType::new(name).ok());
             if let Some(name) = name {
                 types.entry(name).or_default().1 += count;
             }

@@ -74,11 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// [`KeysApart`]: its keys lead to different shards.
-    pub fn shard_for(
-        &self,
-        spec: &JobSpec,
-        fallback: ShardIndex,
-    ) -> Result<ShardIndex, KeysApart> {
+    pub fn shard_for(&self, spec: &JobSpec, fallback: ShardIndex) -> Result<ShardIndex, KeysApart> {
         let unique = spec.unique_key.iter().map(UniqueKey::as_str);
         let limits = spec.limits.iter().map(LimitKey::as_str);
         let mut keys = unique.chain(limits);

@@ -37,7 +37,10 @@ async fn a_granted_job_that_is_cancelled_gives_its_slot_on() {
     let bay = Bay::new().await;
     let jobs = granted(&bay).await;
     let store = &bay.bench.store;
-    assert_eq!(store.cancel(&jobs[..1], "enough").await.unwrap(), [Cancelled::Done]);
+    assert_eq!(
+        store.cancel(&jobs[..1], "enough").await.unwrap(),
+        [Cancelled::Done]
+    );
     assert_eq!(bay.uses("k").await, (1, 0), "the next one has it");
     store.retry(jobs[0]).await.unwrap();
     assert_eq!(bay.drain(3).await, [jobs[1], jobs[0]]);
@@ -56,7 +59,8 @@ async fn a_granted_job_has_one_place_however_often_it_is_cancelled() {
         let mut running = bay.claim(1).await;
         while running[0].job != block {
             // The other one came first: it goes behind.
-            bay.end(&running, paceline_types::Settlement::Released).await;
+            bay.end(&running, paceline_types::Settlement::Released)
+                .await;
             running = bay.claim(1).await;
         }
         while bay.turn(&[], 5).await.more {}
@@ -65,7 +69,10 @@ async fn a_granted_job_has_one_place_however_often_it_is_cancelled() {
         assert_eq!(bay.uses("k").await, (1, 0));
         for _ in 0..2 {
             store.cancel(&[job], "enough").await.unwrap();
-            assert!(bay.claim(5).await.is_empty(), "cancelled jobs are not claimed");
+            assert!(
+                bay.claim(5).await.is_empty(),
+                "cancelled jobs are not claimed"
+            );
             store.retry(job).await.unwrap();
         }
     }
@@ -80,7 +87,10 @@ async fn a_grant_that_runs_out_goes_to_the_next() {
     let bay = Bay::new().await;
     let jobs = granted(&bay).await;
     let due = bay.promote().await.unwrap();
-    assert!(due <= Duration::from_secs(30), "the leader looks when the grant ends: {due:?}");
+    assert!(
+        due <= Duration::from_secs(30),
+        "the leader looks when the grant ends: {due:?}"
+    );
     run_out(&bay, "k").await;
     bay.promote().await;
     let (found, holders) = bay.bench.store.limit(&key("k")).await.unwrap();
@@ -108,7 +118,9 @@ async fn a_grant_that_runs_out_frees_all_its_keys() {
     assert_eq!(ids(&run), [first]);
     bay.complete(&run).await;
     assert_eq!((bay.uses("a").await, bay.uses("b").await), ((1, 0), (1, 0)));
-    let other = bay.jobs_of(1, &["b"], "other", paceline_types::Priority::LOW).await[0];
+    let other = bay
+        .jobs_of(1, &["b"], "other", paceline_types::Priority::LOW)
+        .await[0];
     run_out(&bay, "a").await;
     run_out(&bay, "b").await;
     bay.promote().await;

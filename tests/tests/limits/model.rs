@@ -75,7 +75,12 @@ impl Life<'_> {
         let most = self.random.random_range(0..5);
         if most == 0 {
             self.limits.remove(name);
-            self.bay.bench.store.set_limit(&key(name), None).await.unwrap();
+            self.bay
+                .bench
+                .store
+                .set_limit(&key(name), None)
+                .await
+                .unwrap();
         } else {
             self.limits.insert(name, most);
             self.bay.limit(name, at_once(most)).await;
@@ -83,7 +88,10 @@ impl Life<'_> {
     }
 
     async fn submit(&mut self) {
-        let mut keys: Vec<_> = KEYS.into_iter().filter(|_| self.random.random_bool(0.4)).collect();
+        let mut keys: Vec<_> = KEYS
+            .into_iter()
+            .filter(|_| self.random.random_bool(0.4))
+            .collect();
         if self.random.random_bool(0.5) {
             keys.reverse();
         }
@@ -96,14 +104,19 @@ impl Life<'_> {
 
     fn runs(&self, name: &str) -> usize {
         let runs = self.running.iter();
-        runs.filter(|run| self.keys[&run.job].contains(&name)).count()
+        runs.filter(|run| self.keys[&run.job].contains(&name))
+            .count()
     }
 
     async fn claim(&mut self) {
         let max = self.random.random_range(1..8);
         let claimed = self.bay.claim(max).await;
         if self.random.random_bool(0.2) {
-            let again = self.bay.bench.turn(self.bay.node, self.bay.turns.get(), &[], max).await;
+            let again = self
+                .bay
+                .bench
+                .turn(self.bay.node, self.bay.turns.get(), &[], max)
+                .await;
             if !claimed.is_empty() {
                 assert_eq!(crate::ids(&again.claimed), crate::ids(&claimed));
             } else {
@@ -116,12 +129,19 @@ impl Life<'_> {
     fn take(&mut self, claimed: Vec<Claimed>) {
         for run in claimed {
             assert!(self.open.contains(&run.job), "{} has ended", run.job);
-            assert!(self.running.iter().all(|other| other.job != run.job), "{} runs", run.job);
+            assert!(
+                self.running.iter().all(|other| other.job != run.job),
+                "{} runs",
+                run.job
+            );
             let keys = self.keys[&run.job].clone();
             self.running.push(run);
             for name in keys {
                 let limit = self.limits.get(name).copied().unwrap_or(u32::MAX);
-                assert!(self.runs(name) <= limit as usize, "more than {limit} of {name}");
+                assert!(
+                    self.runs(name) <= limit as usize,
+                    "more than {limit} of {name}"
+                );
             }
         }
     }
@@ -133,7 +153,9 @@ impl Life<'_> {
             let settlement = match self.random.random_range(0..4) {
                 0 => Settlement::Released,
                 1 => Settlement::Dead { error: "no".into() },
-                _ => Settlement::Completed { result: Bytes::from_static(b"1") },
+                _ => Settlement::Completed {
+                    result: Bytes::from_static(b"1"),
+                },
             };
             let ends = settlement != Settlement::Released;
             let settle = Settle::of(&run, settlement, Bench::KEPT);
@@ -154,7 +176,9 @@ impl Life<'_> {
 
     async fn cancel(&mut self) {
         let open: Vec<_> = self.open.iter().copied().collect();
-        let Some(&job) = open.choose(self.random) else { return };
+        let Some(&job) = open.choose(self.random) else {
+            return;
+        };
         self.bay.bench.store.cancel(&[job], "enough").await.unwrap();
         if self.running.iter().all(|run| run.job != job) {
             self.open.remove(&job);
@@ -200,7 +224,10 @@ impl Life<'_> {
                 assert!(self.open.contains(&holder.job), "{} has ended", holder.job);
             }
             if let Some(&limit) = self.limits.get(name) {
-                let granted = holders.iter().filter(|it| it.granted_until.is_some()).count();
+                let granted = holders
+                    .iter()
+                    .filter(|it| it.granted_until.is_some())
+                    .count();
                 // A limit that was lowered is kept by nothing new.
                 assert!(
                     found.holders <= u64::from(limit) || granted <= 4,

@@ -17,15 +17,33 @@ async fn a_parked_job_is_pending_and_uses_no_attempt() {
     let jobs = bay.jobs(2, &["k"]).await;
     let first = bay.claim(2).await;
     let parked = bay.bench.store.job(jobs[1]).await.unwrap().unwrap();
-    assert_eq!((parked.status, parked.attempt, parked.run), (JobStatus::Pending, 0, 0));
-    let pending = JobFilter { status: Some(JobStatus::Pending), ..JobFilter::default() };
-    let page = bay.bench.store.list_jobs(&pending, &PageRequest::first(10)).await.unwrap();
-    assert_eq!(page.items.iter().map(|job| job.id).collect::<Vec<_>>(), jobs[1..]);
+    assert_eq!(
+        (parked.status, parked.attempt, parked.run),
+        (JobStatus::Pending, 0, 0)
+    );
+    let pending = JobFilter {
+        status: Some(JobStatus::Pending),
+        ..JobFilter::default()
+    };
+    let page = bay
+        .bench
+        .store
+        .list_jobs(&pending, &PageRequest::first(10))
+        .await
+        .unwrap();
+    assert_eq!(
+        page.items.iter().map(|job| job.id).collect::<Vec<_>>(),
+        jobs[1..]
+    );
     bay.complete(&first).await;
     let second = bay.claim(2).await;
     assert_eq!((second[0].attempt, second[0].run), (1, 1));
     bay.complete(&second).await;
-    let expected = [EventKind::JobEnqueued, EventKind::JobStarted, EventKind::JobCompleted];
+    let expected = [
+        EventKind::JobEnqueued,
+        EventKind::JobStarted,
+        EventKind::JobCompleted,
+    ];
     assert_eq!(story(&bay.bench.store, jobs[1]).await, expected);
     bay.assert_done(&["k"]).await;
 }
@@ -86,7 +104,10 @@ async fn a_parked_job_can_be_cancelled_and_retried() {
     bay.limit("k", at_once(1)).await;
     let jobs = bay.jobs(3, &["k"]).await;
     let run = bay.claim(3).await;
-    assert_eq!(store.cancel(&jobs[1..2], "enough").await.unwrap(), [Cancelled::Done]);
+    assert_eq!(
+        store.cancel(&jobs[1..2], "enough").await.unwrap(),
+        [Cancelled::Done]
+    );
     assert_eq!(bay.bench.status(jobs[1]).await, JobStatus::Cancelled);
     assert_eq!(bay.uses("k").await, (1, 1));
     assert_eq!(bay.parked().await, 1);

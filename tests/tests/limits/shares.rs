@@ -30,7 +30,13 @@ async fn claims(bay: &Bay, weights: TierWeights, count: usize, at_once: u32) -> 
             settle: &[],
             claim: Some(claim),
         };
-        let claimed = bay.bench.store.turn(Bench::SHARD, &turn).await.unwrap().claimed;
+        let claimed = bay
+            .bench
+            .store
+            .turn(Bench::SHARD, &turn)
+            .await
+            .unwrap()
+            .claimed;
         assert!(!claimed.is_empty(), "work waits");
         tiers.extend(claimed.iter().map(|run| run.record.spec.priority.tier()));
     }
@@ -61,7 +67,11 @@ async fn each_tier_has_its_share_of_any_claims_in_a_row() {
         let claims = claims(&bay, weights, 2 * total, 1).await;
         for window in claims.windows(total) {
             for tier in Tier::ALL {
-                assert_eq!(count(window, tier), weights.of(tier) as usize, "{tier} {window:?}");
+                assert_eq!(
+                    count(window, tier),
+                    weights.of(tier) as usize,
+                    "{tier} {window:?}"
+                );
             }
         }
         for tier in Tier::ALL {
@@ -69,7 +79,10 @@ async fn each_tier_has_its_share_of_any_claims_in_a_row() {
             let places: Vec<usize> = places.map(|(place, _)| place).collect();
             let bound = total - weights.of(tier) as usize;
             for two in places.windows(2) {
-                assert!(two[1] - two[0] - 1 <= bound, "{tier} waited past {bound}: {two:?}");
+                assert!(
+                    two[1] - two[0] - 1 <= bound,
+                    "{tier} waited past {bound}: {two:?}"
+                );
             }
         }
     }
@@ -85,7 +98,10 @@ async fn a_low_tier_goes_on_while_the_high_one_is_saturated() {
     let claims = claims(&bay, TierWeights::default(), 440, 40).await;
     assert_eq!(count(&claims[..440], Tier::Low), 40);
     // Jobs of one claim begin together, so it may come later or earlier by one of them.
-    let places = claims.iter().enumerate().filter(|(_, tier)| **tier == Tier::Low);
+    let places = claims
+        .iter()
+        .enumerate()
+        .filter(|(_, tier)| **tier == Tier::Low);
     let places: Vec<usize> = places.map(|(place, _)| place).collect();
     for two in places.windows(2) {
         assert!(two[1] - two[0] <= 100 + 40, "{two:?}");

@@ -40,9 +40,16 @@ async fn every_end_of_a_run_frees_its_slot() {
     let ends = [
         Settlement::Skipped { reason: why() },
         Settlement::Dead { error: why() },
-        Settlement::Retry { delay, error: why(), uses_attempt: true },
+        Settlement::Retry {
+            delay,
+            error: why(),
+            uses_attempt: true,
+        },
         Settlement::Repeat { delay },
-        Settlement::Paused { after: None, error: why() },
+        Settlement::Paused {
+            after: None,
+            error: why(),
+        },
     ];
     for end in ends {
         let jobs = bay.jobs(2, &["k"]).await;
@@ -78,8 +85,15 @@ async fn the_slots_of_a_dead_node_are_free_again() {
     let lost = bay.bench.turn(dying, 1, &[], 10).await.claimed;
     assert_eq!(ids(&lost), jobs[..2]);
     bay.bench.bury(bay.term).await;
-    assert_eq!(bay.uses("k").await, (2, 0), "they were handed to those that waited");
-    let late = bay.bench.turn(dying, 2, &[Bench::completed(&lost[0])], 0).await;
+    assert_eq!(
+        bay.uses("k").await,
+        (2, 0),
+        "they were handed to those that waited"
+    );
+    let late = bay
+        .bench
+        .turn(dying, 2, &[Bench::completed(&lost[0])], 0)
+        .await;
     assert_eq!(late.settled, [Settled::Fenced]);
     assert_eq!(bay.uses("k").await, (2, 0), "a late settle frees nothing");
     assert_eq!(bay.drain(10).await, [jobs[2], jobs[3], jobs[0], jobs[1]]);
@@ -93,7 +107,11 @@ async fn a_turn_that_is_sent_again_takes_no_second_slot() {
     bay.limit("k", at_once(2)).await;
     bay.jobs(3, &["k"]).await;
     let first = bay.claim(1).await;
-    let again = bay.bench.turn(bay.node, bay.turns.get(), &[], 1).await.claimed;
+    let again = bay
+        .bench
+        .turn(bay.node, bay.turns.get(), &[], 1)
+        .await
+        .claimed;
     assert_eq!(ids(&first), ids(&again));
     assert_eq!(bay.uses("k").await, (1, 0));
     let second = bay.claim(2).await;
@@ -102,7 +120,11 @@ async fn a_turn_that_is_sent_again_takes_no_second_slot() {
     for answer in [Settled::Accepted, Settled::Accepted] {
         let reply = bay.bench.turn(bay.node, 99, &settle, 0).await;
         assert_eq!(reply.settled, [answer]);
-        assert_eq!(bay.uses("k").await, (2, 0), "the running one and the one that was granted");
+        assert_eq!(
+            bay.uses("k").await,
+            (2, 0),
+            "the running one and the one that was granted"
+        );
     }
     bay.complete(&second).await;
     bay.drain(1).await;
@@ -157,7 +179,10 @@ async fn raising_a_limit_wakes_those_that_wait() {
 async fn limits_are_listed_with_their_use() {
     let bay = Bay::new().await;
     let rate = crate::a_second(2.5, 7);
-    let both = Limit { concurrency: Some(1), ..rate };
+    let both = Limit {
+        concurrency: Some(1),
+        ..rate
+    };
     bay.limit("tenant: {7}", both).await;
     bay.limit("a", at_once(4)).await;
     bay.jobs(3, &["tenant: {7}"]).await;
@@ -167,7 +192,13 @@ async fn limits_are_listed_with_their_use() {
         .iter()
         .map(|it| (it.key.as_str(), it.limit, it.holders, it.waiting))
         .collect();
-    assert_eq!(shown, [("a", Some(at_once(4)), 0, 0), ("tenant: {7}", Some(both), 1, 2)]);
+    assert_eq!(
+        shown,
+        [
+            ("a", Some(at_once(4)), 0, 0),
+            ("tenant: {7}", Some(both), 1, 2)
+        ]
+    );
     let (_, holders) = bay.bench.store.limit(&key("tenant: {7}")).await.unwrap();
     assert_eq!((holders.len(), holders[0].job), (1, run[0].job));
     assert_eq!(holders[0].granted_until, None);

@@ -12,7 +12,10 @@ async fn nothing_of_a_paused_tier_is_claimed() {
     let store = &bay.bench.store;
     let early = bay.jobs_of(2, &[], "work", Priority::HIGH).await;
     assert!(store.pause_tier(Tier::High, true).await.unwrap());
-    assert!(!store.pause_tier(Tier::High, true).await.unwrap(), "it is already");
+    assert!(
+        !store.pause_tier(Tier::High, true).await.unwrap(),
+        "it is already"
+    );
     let late = bay.jobs_of(2, &[], "work", Priority::HIGH).await;
     let normal = bay.jobs(1, &[]).await;
     let reply = bay.turn(&[], 10).await;
@@ -22,10 +25,17 @@ async fn nothing_of_a_paused_tier_is_claimed() {
     assert_eq!((reply.claimed.len(), reply.more), (0, false));
     assert_eq!(bay.rung("work").await, 0, "a claim in vain wakes nobody");
     let tiers = store.tiers().await.unwrap();
-    let shown: Vec<_> = tiers.iter().map(|it| (it.tier, it.paused, it.waiting)).collect();
+    let shown: Vec<_> = tiers
+        .iter()
+        .map(|it| (it.tier, it.paused, it.waiting))
+        .collect();
     assert_eq!(
         shown,
-        [(Tier::High, true, 4), (Tier::Normal, false, 0), (Tier::Low, false, 0)]
+        [
+            (Tier::High, true, 4),
+            (Tier::Normal, false, 0),
+            (Tier::Low, false, 0)
+        ]
     );
     assert!(store.pause_tier(Tier::High, false).await.unwrap());
     assert_eq!(bay.rung("work").await, 1, "an idle node is told");
@@ -77,7 +87,11 @@ async fn many_paused_lanes_hide_no_work() {
     for number in 0..120 {
         let name = format!("mail{number}");
         bay.jobs_of(1, &[], &name, Priority::NORMAL).await;
-        bay.bench.store.pause_type(&TaskType::new(&name).unwrap(), true).await.unwrap();
+        bay.bench
+            .store
+            .pause_type(&TaskType::new(&name).unwrap(), true)
+            .await
+            .unwrap();
     }
     let work = bay.jobs(1, &[]).await;
     assert_eq!(ids(&bay.claim(10).await), work);
