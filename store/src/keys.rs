@@ -3,7 +3,7 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -36,6 +36,12 @@ pub(crate) struct Keys {
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
     pub(crate) paused: String,
+    /// Sorted set: jobs that are parked at a limit, by their arrival.
+    pub(crate) blocked: String,
+    /// Hash: limits by key.
+    pub(crate) limits: String,
+    /// Hash: what is paused, and the rates of tiers.
+    pub(crate) steering: String,
     /// Sorted set: dead letters by the time of death.
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
@@ -78,6 +84,9 @@ impl Keys {
             callbacks: key("callbacks"),
             delayed: key("delayed"),
             paused: key("paused"),
+            blocked: key("blocked"),
+            limits: key("limits"),
+            steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
             lanes: key("lanes"),
