@@ -34,10 +34,11 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
-//! * Events: [`Client::subscribe`].
+//! * Events: [`Client::subscribe`]. Totals: [`Client::stats`], [`Client::daily_stats`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod audit;
 mod connect;
 mod dead_letters;
 mod group;
@@ -45,6 +46,7 @@ mod handle;
 mod jobs;
 mod listing;
 mod request;
+mod stats;
 mod submit;
 mod submit_many;
 mod subscribe;
@@ -56,7 +58,9 @@ pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
 pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
+pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
@@ -64,6 +68,7 @@ pub use paceline_types::{
     WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
+pub use audit::AuditError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};

@@ -38,6 +38,7 @@
 mod builder;
 pub mod builtin;
 mod campaign;
+mod census;
 mod context;
 mod election;
 mod execute;

@@ -3,7 +3,8 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `stats:days`,
+//! `audit:cursor`, `audit:gaps`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -30,10 +31,14 @@ pub(crate) struct Keys {
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
     pub(crate) paused: String,
+    /// Sorted set: jobs that wait behind a limit, in no lane.
+    pub(crate) blocked: String,
     /// Sorted set: dead letters by the time of death.
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
     pub(crate) ended: String,
+    /// Set: jobs that are audited and have not ended, as far as their trails are written.
+    pub(crate) audited: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
     /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
@@ -69,8 +74,10 @@ impl Keys {
             nodes: key("nodes"),
             delayed: key("delayed"),
             paused: key("paused"),
+            blocked: key("blocked"),
             dead: key("dead"),
             ended: key("ended"),
+            audited: key("audited"),
             lanes: key("lanes"),
             waiting: key("waiting"),
             active_workflows: key("workflows:active"),
@@ -117,6 +124,11 @@ impl Keys {
     /// String with a TTL: the job that an idempotency key made.
     pub(crate) fn idempotency(&self, escaped: &str) -> String {
         format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// Stream: what happened to one audited job.
+    pub(crate) fn trail(&self, id: JobId) -> String {
+        format!("{}audit:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Sorted set: jobs with a tag, by creation.

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, job, node, run, workflow};
+use super::{bench, dev, dlq, events, job, node, run, stats, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// How much waits, runs and has ended
+    Stats(stats::Stats),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

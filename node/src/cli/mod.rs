@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod signal;
 mod source;
+mod stats;
 mod table;
 mod time;
 mod workflow;
@@ -91,6 +92,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Stats(command) => stats::run(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -153,6 +155,7 @@ mod tests {
             &format!("paceline job get {job}"),
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
             &format!("paceline job cancel {job} {job} --reason why"),
+            &format!("paceline job audit {job}"),
             &format!("paceline job retry {job}"),
             &format!("paceline job resume {job}"),
             "paceline workflow submit f.json --input @in.json",
@@ -160,6 +163,7 @@ mod tests {
             "paceline workflow list --status failed",
             &format!("paceline workflow cancel {workflow}"),
             "paceline workflow validate f.yaml",
+            "paceline stats --days 90",
             "paceline dlq list",
             &format!("paceline dlq retry {job}"),
             "paceline dlq purge --all",
@@ -194,6 +198,7 @@ mod tests {
             ("paceline node --concurrency 0", "0 is not in 1.."),
             ("paceline events --kind job.deed", "is not an event kind"),
             ("paceline events --from never", "or write now or start"),
+            ("paceline stats --days 91", "write a number from 1 to 90"),
             ("paceline dlq purge", "|--all>"),
             (
                 "paceline job submit echo --header k",

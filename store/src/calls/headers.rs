@@ -7,11 +7,13 @@ use paceline_types::EventKind;
 
 /// Scripts, and the Rust side of each.
 const SIDES: &[(&str, &str)] = &[
+    ("audit", include_str!("audit.rs")),
     ("beat", include_str!("node.rs")),
     ("cancel", include_str!("cancel.rs")),
     ("cancel_workflow", include_str!("workflow.rs")),
     ("check_lanes", include_str!("leader.rs")),
     ("commit", include_str!("commit.rs")),
+    ("copy_audit", include_str!("audit.rs")),
     ("expire_nodes", include_str!("leader.rs")),
     ("get", include_str!("read.rs")),
     ("hold", include_str!("leadership.rs")),
@@ -25,6 +27,7 @@ const SIDES: &[(&str, &str)] = &[
     ("resign", include_str!("leadership.rs")),
     ("resume", include_str!("resume.rs")),
     ("retry", include_str!("retry.rs")),
+    ("stats", include_str!("stats.rs")),
     ("submit", include_str!("submit.rs")),
     ("submit_workflow", include_str!("workflow.rs")),
     ("survey", include_str!("leader.rs")),

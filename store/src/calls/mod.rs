@@ -5,6 +5,7 @@
 
 use crate::StoreError;
 
+pub mod audit;
 pub mod cancel;
 pub mod commit;
 pub mod dead_letters;
@@ -22,6 +23,7 @@ pub mod read;
 pub mod recover;
 pub mod resume;
 pub mod retry;
+pub mod stats;
 pub mod submit;
 pub mod turn;
 pub mod watch;

@@ -1,5 +1,6 @@
 //! `paceline job`: submit, look at and steer jobs, one file for each verb.
 
+mod audit;
 mod cancel;
 mod list;
 mod set_going;
@@ -27,6 +28,11 @@ pub(crate) enum Job {
         /// Its id
         id: JobId,
     },
+    /// Show what happened to a job
+    Audit {
+        /// Its id
+        id: JobId,
+    },
     /// List jobs, page by page
     List(list::List),
     /// Cancel jobs: what waits never runs, what runs is told to end
@@ -50,6 +56,7 @@ pub(crate) async fn run(command: Job, globals: &Globals, output: Output) -> Resu
     match command {
         Job::Submit(submit) => submit::run(*submit, globals, output).await,
         Job::Get { id } => list::get(id, globals, output).await,
+        Job::Audit { id } => audit::run(id, globals, output).await,
         Job::List(list) => list::run(list, globals, output).await,
         Job::Cancel(cancel) => cancel::run(cancel, globals, output).await,
         Job::Retry { ids } => retry(&connect(globals).await?, &ids, output).await,
