@@ -34,17 +34,21 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
-//! * Events: [`Client::subscribe`]. Totals: [`Client::stats`], [`Client::daily_stats`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]. Totals:
+//!   [`Client::stats`], [`Client::daily_stats`].
+//! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
 mod audit;
+mod config;
 mod connect;
 mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
 mod listing;
+mod nodes;
 mod request;
 mod stats;
 mod submit;
@@ -60,6 +64,7 @@ pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
@@ -69,11 +74,13 @@ pub use paceline_types::{
 };
 
 pub use audit::AuditError;
+pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};

@@ -17,8 +17,10 @@ pub mod node;
 pub mod outcome;
 pub mod priority;
 pub mod retry;
+pub mod settings;
 pub mod stats;
 pub mod task;
+pub mod why;
 pub mod workflow;
 
 pub use bytes::Bytes;
@@ -29,10 +31,11 @@ pub use name::{
     IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
     Version,
 };
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, job, node, run, stats, workflow};
+use super::{bench, config, dev, dlq, events, job, node, run, stats, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -38,6 +38,9 @@ pub(crate) enum Command {
     Dlq(dlq::Dlq),
     /// How much waits, runs and has ended
     Stats(stats::Stats),
+    /// Settings that nodes take up while they run
+    #[command(subcommand)]
+    Config(config::Config),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

@@ -6,8 +6,10 @@
 use crate::StoreError;
 
 pub mod audit;
+pub mod callbacks;
 pub mod cancel;
 pub mod commit;
+pub mod config;
 pub mod dead_letters;
 pub mod events;
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub const MAX_DAYS: usize = 90;
 /// Lanes of one step, in about.
 const LANES: usize = 500;
 
+/// Behind the name of a lane: its jobs that were granted the slots of a limit, and go first.
+const GRANTED: &str = ",g";
+
 /// How much there is in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardStats {
@@ -176,10 +179,11 @@ impl Store {
             let counted = reply.nested()?.rest()?;
             for pair in counted.chunks_exact(2) {
                 // Beside each lane stands how much of its head is claimed; that is no lane.
-                if let (Some(lane), Ok(waiting)) = (Lane::parse(&pair[0]), pair[1].parse())
+                let name = pair[0].strip_suffix(GRANTED).unwrap_or(&pair[0]);
+                if let (Some(lane), Ok(waiting)) = (Lane::parse(name), pair[1].parse::<u64>())
                     && waiting > 0
                 {
-                    stats.lanes.insert(lane, waiting);
+                    *stats.lanes.entry(lane).or_default() += waiting;
                 }
             }
             let told = reply.nested()?.rest()?;

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use nearest::nearest;
+pub(crate) use nearest::nearest;
 
 use super::plan::{Plan, PlannedTask, UpstreamTasks};
 use super::{DefinitionError, ResultFrom, TaskDefinition, WorkflowDefinition};
