@@ -34,7 +34,8 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
-//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]. Totals:
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
+//!   not run: [`Client::why`]. Totals:
 //!   [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //!
@@ -55,6 +56,7 @@ mod submit;
 mod submit_many;
 mod subscribe;
 mod wait;
+mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
@@ -66,6 +68,7 @@ pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
+pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
@@ -87,6 +90,7 @@ pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,
 };
+pub use why::{WhyError, WhyTarget};
 pub use workflow::{
     CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
 };

@@ -37,8 +37,12 @@ pub(crate) struct Keys {
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
     pub(crate) paused: String,
-    /// Sorted set: jobs that wait behind a limit, in no lane.
+    /// Sorted set: jobs that are parked at a limit, by their arrival.
     pub(crate) blocked: String,
+    /// Hash: limits by key.
+    pub(crate) limits: String,
+    /// Hash: what is paused, and the rates of tiers.
+    pub(crate) steering: String,
     /// Sorted set: dead letters by the time of death.
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
@@ -84,6 +88,8 @@ impl Keys {
             delayed: key("delayed"),
             paused: key("paused"),
             blocked: key("blocked"),
+            limits: key("limits"),
+            steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
             audited: key("audited"),

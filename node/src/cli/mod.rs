@@ -164,6 +164,8 @@ mod tests {
             &format!("paceline job get {job}"),
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
             &format!("paceline job cancel {job} {job} --reason why"),
+            &format!("paceline job why {job}"),
+            &format!("paceline job why {workflow}/a"),
             &format!("paceline job audit {job}"),
             &format!("paceline job retry {job}"),
             &format!("paceline job resume {job}"),

@@ -22,6 +22,7 @@ const SIDES: &[(&str, &str)] = &[
     ("join", include_str!("node.rs")),
     ("leave", include_str!("node.rs")),
     ("overdue", include_str!("list/workflows.rs")),
+    ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),
     ("purge", include_str!("leader.rs")),
     ("purge_dead", include_str!("dead_letters.rs")),
@@ -38,6 +39,7 @@ const SIDES: &[(&str, &str)] = &[
     ("take_callbacks", include_str!("callbacks.rs")),
     ("turn", include_str!("turn.rs")),
     ("watch", include_str!("watch.rs")),
+    ("why", include_str!("why.rs")),
 ];
 
 /// Answers that are read in one place for all of the leader's scripts.

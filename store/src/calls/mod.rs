@@ -29,6 +29,7 @@ pub mod stats;
 pub mod submit;
 pub mod turn;
 pub mod watch;
+pub mod why;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.

@@ -6,8 +6,10 @@ mod list;
 mod set_going;
 mod submit;
 mod tell;
+mod why;
 
 use clap::Subcommand;
+use paceline_client::WhyTarget;
 use paceline_types::JobId;
 
 use super::connect::connect;
@@ -27,6 +29,11 @@ pub(crate) enum Job {
     Get {
         /// Its id
         id: JobId,
+    },
+    /// Say why a job is not running, or a task of a workflow
+    Why {
+        /// The job's id, or WORKFLOW/TASK
+        id: WhyTarget,
     },
     /// Show what happened to a job
     Audit {
@@ -56,6 +63,7 @@ pub(crate) async fn run(command: Job, globals: &Globals, output: Output) -> Resu
     match command {
         Job::Submit(submit) => submit::run(*submit, globals, output).await,
         Job::Get { id } => list::get(id, globals, output).await,
+        Job::Why { id } => why::run(id, globals, output).await,
         Job::Audit { id } => audit::run(id, globals, output).await,
         Job::List(list) => list::run(list, globals, output).await,
         Job::Cancel(cancel) => cancel::run(cancel, globals, output).await,
