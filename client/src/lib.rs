@@ -60,7 +60,9 @@ mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
-pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
+pub use paceline_store::calls::list::{
+    JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
+};
 pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};

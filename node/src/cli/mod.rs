@@ -163,6 +163,7 @@ mod tests {
             "paceline job submit echo {} --priority 8 --delay 5s --tag a --tag b --header k=v --wait",
             &format!("paceline job get {job}"),
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
+            "paceline job list --since 2h --until 2026-01-31 --payload user.id=7 --unique k",
             &format!("paceline job cancel {job} {job} --reason why"),
             &format!("paceline job why {job}"),
             &format!("paceline job why {workflow}/a"),
@@ -201,6 +202,8 @@ mod tests {
                 "paceline job list --status done",
                 "use one of pending, scheduled",
             ),
+            ("paceline job list --since soon", "`soon` is not a time"),
+            ("paceline job list --payload x", "write PATH=VALUE"),
             (
                 "paceline job list --limit 101",
                 "write a number from 1 to 100",
