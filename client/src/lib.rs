@@ -38,6 +38,8 @@
 //!   not run: [`Client::why`]. Totals:
 //!   [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
+//! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
+//!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
@@ -48,10 +50,12 @@ mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
+mod limits;
 mod listing;
 mod nodes;
 mod request;
 mod stats;
+mod steer;
 mod submit;
 mod submit_many;
 mod subscribe;
@@ -60,10 +64,13 @@ mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{
     JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
 };
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::steering::{TierState, TypeState};
+pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
@@ -73,9 +80,9 @@ pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
+    NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
+    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use audit::AuditError;
@@ -84,9 +91,11 @@ pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
+pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{

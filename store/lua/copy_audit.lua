@@ -67,7 +67,6 @@ for _, entry in ipairs(entries) do
   last = { entry[1], ordinal + count }
   looked = looked + count
 end
-if not last then return { 'ok', 0, 0 } end
 
 local copied, seen, touched = 0, {}, {}
 for first = 1, #ids, 1000 do
@@ -92,12 +91,14 @@ for first = 1, #ids, 1000 do
     end
   end
 end
-redis.call('SET', prefix .. 'audit:cursor', last[1] .. ' ' .. string.format('%.0f', last[2]))
+if last then
+  redis.call('SET', prefix .. 'audit:cursor', last[1] .. ' ' .. string.format('%.0f', last[2]))
+end
 local more = looked >= MOST_EVENTS or #entries == tonumber(ARGV[2])
 if not more then
   -- All that happened is copied, so jobs that have ended are done with; a retry asks anew. Of those
   -- whose end came with an earlier call some are met by chance.
-  for _, id in ipairs(redis.call('SRANDMEMBER', KEYS[2], 20)) do touched[#touched + 1] = id end
+  for _, id in ipairs(redis.call('SRANDMEMBER', KEYS[2], 100)) do touched[#touched + 1] = id end
   local tokens = #touched > 0 and redis.call('HMGET', prefix .. 'runs', unpack(touched)) or {}
   for i, state in ipairs(read_states(touched)) do
     if state and TERMINAL[string.sub(state, 1, 1)] and not tokens[i] then

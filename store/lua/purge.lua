@@ -86,10 +86,10 @@ if first then
   local kept = total - tonumber(first[2][2])
   local cap = tonumber(ARGV[2])
   -- What audit trails still need stays, within four times the cap. Entries differ in their events,
-  -- so the trails must be ahead of the cut by as many again as are cut.
+  -- so it must be less than half of what is kept.
   local copied = tonumber(string.match(redis.call('GET', prefix .. 'audit:cursor') or '', ' (%d+)$'))
   local needed = copied and kept <= 4 * cap and redis.call('EXISTS', prefix .. 'audited') == 1
-    and copied - tonumber(first[2][2]) < 2 * (kept - cap)
+    and 2 * (total - copied) > cap
   if kept > cap and not needed then
     local entries = redis.call('XLEN', KEYS[1])
     redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', math.ceil(entries * cap / kept), 'LIMIT', 10000)

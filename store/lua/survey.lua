@@ -4,8 +4,8 @@
           7 ended, 8 leader, 9 recovering, 10 audited
   args    1 term
   reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
-          job (-1 none), dead nodes (0|1), purgeable (0|1), events for
-           audit trails (0|1)} | {'fenced', newest term}
+           job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), events for audit
+           trails (0|1)} | {'fenced', newest term}
   events  none
 ]]
 --@include lib/base.lua
@@ -16,8 +16,6 @@ if refusal then return refusal end
 local function due(name)
   return #redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, 1)
 end
-local next_due = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')[2]
-next_due = next_due and math.max(0, tonumber(next_due) - now) or -1
 -- Whether the log has grown since the trails of audited jobs were last written.
 local function trails_due()
   if redis.call('EXISTS', KEYS[10]) == 0 then return 0 end
@@ -25,6 +23,12 @@ local function trails_due()
   local copied = redis.call('GET', prefix .. 'audit:cursor') or ''
   return last and last[1] ~= string.match(copied, '^%S*') and 1 or 0
 end
+local next_due
+for _, name in ipairs({ KEYS[5], prefix .. 'wakes' }) do
+  local first = tonumber(redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2])
+  if first and (not next_due or first < next_due) then next_due = first end
+end
+next_due = next_due and math.max(0, next_due - now) or -1
 return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]), next_due,
   math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])), due(KEYS[7]),
   trails_due() }

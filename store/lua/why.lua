@@ -4,7 +4,7 @@
   args    1 id, 2 its lane, 3 most holders of a limit to name, 4 keys of its limits...
   reply   {server time in ms, 1 when a leader lives, 1 when its tier is paused, 1 when its task type
            is paused, when the next job of its tier may begin in ms (0 now), key of the limit that it
-           is parked at ('' none), lane that it waits in, lanes of its tier that come before that,
+           is parked at ('' none), lane that it waits in, {oldest 100 lanes of its tier that come before that},
            for each limit: {most at once ('' any), others that hold it, when the next job may begin
            in ms (0 now), parked before it, {id, node ('' none) of some holders}}}
   events  none
@@ -37,7 +37,7 @@ local parked = state.letter == 'B' and state.x or ''
 if state.letter == 'P' and state.x == 'g' then lane = lane .. ',g' end
 local ready = prefix .. 'ready:' .. tier
 local age = redis.call('ZSCORE', ready, string.sub(lane, 3))
-local older = age and redis.call('ZCOUNT', ready, '-inf', '(' .. age) or 0
+local older = age and redis.call('ZRANGEBYSCORE', ready, '-inf', '(' .. age, 'LIMIT', 0, 100) or {}
 
 local reply = { tostring(now), lease and tonumber(lease) >= now and 1 or 0, steered[1] and 1 or 0,
   steered[2] and 1 or 0, next_token(rate, burst, steered[4]), parked, lane, older }

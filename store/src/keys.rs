@@ -3,8 +3,9 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `stats:days`,
-//! `audit:cursor`, `audit:gaps`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
+//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`) are named in
+//! `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 

@@ -12,6 +12,7 @@ pub mod duration;
 pub mod event;
 pub mod id;
 pub mod job;
+pub mod limit;
 pub mod name;
 pub mod node;
 pub mod outcome;
@@ -27,6 +28,7 @@ pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
+pub use limit::{Limit, LimitError, Rate};
 pub use name::{
     IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
     Version,

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, config, dev, dlq, events, job, node, run, stats, workflow};
+use super::{bench, config, dev, dlq, events, job, limit, node, run, stats, tier, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -41,6 +41,15 @@ pub(crate) enum Command {
     /// Settings that nodes take up while they run
     #[command(subcommand)]
     Config(config::Config),
+    /// Limits that jobs share by their keys
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// Tiers: pause, resume, rate
+    #[command(subcommand)]
+    Tier(tier::TierCommand),
+    /// Task types: pause, resume
+    #[command(subcommand)]
+    Type(tier::TypeCommand),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

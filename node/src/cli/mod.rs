@@ -9,6 +9,7 @@ mod dlq;
 mod events;
 mod failure;
 mod job;
+mod limit;
 mod log;
 mod node;
 mod options;
@@ -21,6 +22,7 @@ mod signal;
 mod source;
 mod stats;
 mod table;
+mod tier;
 mod time;
 mod workflow;
 
@@ -95,6 +97,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
         Command::Stats(command) => stats::run(command, &globals, output).await,
         Command::Config(command) => config::run(command, &globals, output).await,
+        Command::Limit(command) => limit::run(command, &globals, output).await,
+        Command::Tier(command) => tier::run(command, &globals, output).await,
+        Command::Type(command) => tier::run_type(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -177,6 +182,20 @@ mod tests {
             "paceline workflow validate f.yaml",
             "paceline stats --days 90",
             "paceline dlq list",
+            "paceline limit set tenant7 --max 5 --rate 10 --burst 20",
+            "paceline limit get tenant7",
+            "paceline limit list -o json",
+            "paceline limit unset tenant7",
+            "paceline tier list",
+            "paceline tier pause low",
+            "paceline tier resume high",
+            "paceline tier set normal --rate 2.5",
+            "paceline tier set normal --no-rate",
+            "paceline type list",
+            "paceline type pause image.resize",
+            "paceline type resume image.resize",
+            "paceline node --strict-tiers",
+            "paceline node --weights 100,50,10",
             &format!("paceline dlq retry {job}"),
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
@@ -226,6 +245,19 @@ mod tests {
             ("paceline config set size=5", "`size` is not a setting"),
             ("paceline config unset size", "`size` is not a setting"),
             ("paceline dlq purge", "|--all>"),
+            ("paceline limit set k", "--max <N>|--rate"),
+            ("paceline limit set k --max 0", "0 is not in 1.."),
+            ("paceline tier set low", "--rate <PER_SECOND>|--no-rate"),
+            (
+                "paceline tier pause lowest",
+                "[possible values: high, normal, low]",
+            ),
+            ("paceline node --weights 1,2", "write three numbers"),
+            ("paceline node --weights 1,0,3", "write three numbers"),
+            (
+                "paceline node --weights 1,2,3 --strict-tiers",
+                "cannot be used with",
+            ),
             (
                 "paceline job submit echo --header k",
                 "write it as NAME=VALUE",

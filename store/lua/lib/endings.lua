@@ -1,3 +1,4 @@
+--@include lib/limits.lua
 -- What follows from the end of a job: removal after its retention, its unique key, its
 -- workflow, whoever waits for it.
 local ended_packets, ended_in_workflows, inbox_items, inbox_fields = {}, {}, {}, {}
@@ -63,6 +64,8 @@ local function follow_field(field, id, ended)
   local letter, value = string.sub(field, 1, 1), string.sub(field, 2)
   if letter == 'u' then
     if ended then release_unique(value, id) end
+  elseif letter == 'l' then
+    limits().release(value, id, ended)
   end
 end
 

@@ -112,8 +112,9 @@ impl Store {
 
     async fn audit_of_log(&self, job: &Job) -> Result<Audit, StoreError> {
         let from = EventCursor {
-            millis: job.created_at,
-            ..EventCursor::default()
+            millis: job.created_at.saturating_sub(1),
+            sequence: u64::MAX,
+            index: 0,
         };
         let until = job.completed_at.map(|at| at + SLACK);
         let (events, whole) = self.events_of(job.id, from, until).await?;

@@ -18,7 +18,7 @@ pub const MAX_DAYS: usize = 90;
 const LANES: usize = 500;
 
 /// Behind the name of a lane: its jobs that were granted the slots of a limit, and go first.
-const GRANTED: &str = ",g";
+pub(super) const GRANTED: &str = ",g";
 
 /// How much there is in one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use paceline_types::{
     AllSettings, Job, JobId, JobStatus, LimitKey, NodeId, Settings, ShardIndex, UnixMillis,
 };
 
+use super::stats::GRANTED;
 use crate::script::{Invocation, Script};
 use crate::wire::escape::{escape, unescape};
 use crate::wire::reply::Reply;
@@ -29,7 +30,7 @@ struct Around {
     tier_rate: UnixMillis,
     parked_at: Option<LimitKey>,
     lane: String,
-    older_lanes: u64,
+    older_lanes: Vec<Lane>,
     limits: Vec<LimitFacts>,
 }
 
@@ -107,9 +108,15 @@ impl Store {
             tier_rate: reply.parse("a time")?,
             parked_at: limit_key(&reply.text()?),
             lane: reply.text()?,
-            older_lanes: number(&mut reply)?,
+            older_lanes: Vec::new(),
             limits: Vec::new(),
         };
+        let older = reply.nested()?.rest()?;
+        let lanes = older.iter().filter_map(|name| {
+            let name = name.strip_suffix(GRANTED).unwrap_or(name);
+            Lane::parse(&format!("{}:{name}", lane.tier.letter()))
+        });
+        around.older_lanes = lanes.collect();
         for key in &job.limits {
             let mut told = reply.nested()?;
             let most = told.text()?.parse().ok();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use paceline_client::{Client, Priority, Reason, Step, WhyError, WhyTarget, WorkflowBuilder};
+use paceline_client::{
+    Client, JobFilter, Limit, Priority, Rate, Reason, Step, WhyError, WhyTarget, WorkflowBuilder,
+};
 use paceline_node::HandlerOptions;
 use paceline_tests::{Env, Gate, Look, NodeProcess, SOON, Serve, eventually, feature_test};
 use paceline_types::{
@@ -10,7 +12,7 @@ use paceline_types::{
 };
 use serde_json::json;
 
-use crate::{bare, done, key, options, raw};
+use crate::{done, options};
 
 const FAR: Duration = Duration::from_secs(600);
 
@@ -80,9 +82,11 @@ feature_test! {
         let submit = async |case: u32| client.submit_raw("t", json!(case)).await.unwrap().id();
         let failed = submit(0).await;
         client.until(failed, JobStatus::Retrying).await;
-        let told = reasons(client, failed).await;
-        assert!(matches!(&told[..], [Reason::Retrying { attempt: 1, error: Some(error), .. }]
-            if error == "boom"), "{told:?}");
+        // Until every shard has its leader, its absence is told as well.
+        is_told(client, failed, |told| {
+            matches!(told, [Reason::Retrying { attempt: 1, error: Some(error), .. }] if error == "boom")
+        })
+        .await;
         let paused = submit(1).await;
         client.until(paused, JobStatus::Paused).await;
         let told = reasons(client, paused).await;
@@ -151,10 +155,8 @@ feature_test! {
             .ride(|it| it.name("only").handle_raw("t", options(), async |_, _| Ok(done())))
             .await;
         let client = &ride.client;
-        for shard in ride.store.each_shard() {
-            let steering = key(&ride.store, shard, "steering");
-            raw(&env, &["HSET", &steering, "ph", "1", "Pt", "1"]).await;
-        }
+        client.pause_tier(Tier::High).await.unwrap();
+        client.pause_type("t").await.unwrap();
         client.drain(ride.node.id()).await.unwrap();
         let id = client.submit_raw("t", json!(1)).priority(Priority::HIGH).await.unwrap().id();
         is_told(client, id, |told| {
@@ -168,30 +170,58 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Contract row 113: a limit that is full names its holders.
+    /// Contract row 111: a limit that is full names its holders, and how many wait before it.
     async fn a_full_limit_is_told_with_its_holders(env: Env) {
-        let client = env.client().await;
-        let store = env.store().await;
-        let id = client.submit_raw("t", json!(1)).limit("api").await.unwrap().id();
-        let holder = JobId::from_parts(1, id.shard(), 99);
-        let of = |name: &str| key(&store, id.shard(), name);
-        raw(&env, &["HSET", &of("limits"), "api", "1 - -"]).await;
-        raw(&env, &["ZADD", &of("held:api"), "+inf", &bare(holder)]).await;
-        let told = reasons(&client, id).await;
-        let full = Reason::LimitFull {
-            key: LimitKey::new("api").unwrap(),
-            most: 1,
-            held: vec![(holder, None)],
-            ahead: 0,
-        };
-        assert_eq!(told, [Reason::NoNode, full]);
-        // Another limit, of a rate whose tokens are used up.
+        let gate = Gate::default();
+        let ride = env
+            .ride(|it| it.serve("t", options(), gate.clone(), async |gate: Gate, _, _| {
+                gate.pass().await;
+                Ok(done())
+            }))
+            .await;
+        let client = &ride.client;
+        client.set_limit("api", Limit::concurrency(1)).await.unwrap();
+        let submit = async || client.submit_raw("t", json!(1)).limit("api").await.unwrap().id();
+        let holder = submit().await;
+        client.until(holder, JobStatus::Running).await;
+        let parked = [submit().await, submit().await];
+        for (ahead, id) in (0..).zip(parked) {
+            let full = Reason::LimitFull {
+                key: LimitKey::new("api").unwrap(),
+                most: 1,
+                held: vec![(holder, Some(ride.node.id()))],
+                ahead,
+            };
+            is_told(client, id, |told| *told == [full.clone()]).await;
+        }
+        // Parked jobs are pending in lists and totals.
+        let pending = JobFilter { status: Some(JobStatus::Pending), ..JobFilter::default() };
+        let listed = client.jobs(pending).await.unwrap();
+        let ids: Vec<_> = listed.items.iter().map(|job| job.id).collect();
+        assert_eq!(ids, parked);
+        let stats = client.stats().await.unwrap();
+        assert_eq!((stats.pending, stats.blocked, stats.running), (2, 2, 1));
+        gate.open();
+        client.ended(parked[1]).await;
+        ride.stop().await;
+    }
+
+    /// Contract row 111: a rate that is used up says when the next job may begin.
+    async fn a_rate_that_is_used_up_is_told(env: Env) {
+        let ride = env.ride(|it| it.handle_raw("t", options(), async |_, _| Ok(done()))).await;
+        let client = &ride.client;
+        let slow = Rate::per_second(0.001).unwrap();
+        client.set_limit("api", Limit::rate(slow)).await.unwrap();
+        let submit = async || client.submit_raw("t", json!(1)).limit("api").await.unwrap().id();
+        client.ended(submit().await).await;
+        let id = submit().await;
         let now = client.stats().await.unwrap().at;
-        raw(&env, &["HSET", &of("limits"), "api", "- 0.001 1"]).await;
-        raw(&env, &["HSET", &of("buckets"), "api", &format!("0 {now}")]).await;
-        let told = reasons(&client, id).await;
-        let [Reason::NoNode, Reason::LimitRate { until, .. }] = told[..] else { panic!("{told:?}") };
-        assert!((now + 900_000..now + 1_100_000).contains(&until), "{until} and {now}");
+        is_told(client, id, |told| match told {
+            [Reason::LimitRate { until, ahead: 0, .. }] => (now + 900_000..now + 1_100_000).contains(until),
+            _ => false,
+        })
+        .await;
+        ride.stop().await;
     }
 
     /// Contract row 111: a task that is not dispatched names what it waits for.

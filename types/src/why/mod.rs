@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::stats::{handler_of, serves};
+use crate::stats::{Lane, handler_of, serves};
 use crate::{AllSettings, Job, JobId, JobStatus, LimitKey, NodeId, NodeInfo, TaskName, UnixMillis};
 
 pub use reason::{Reason, Why};
@@ -43,8 +43,8 @@ pub struct Facts {
     pub parked_at: Option<LimitKey>,
     /// Jobs ahead of it in its lane; [`MOST_AHEAD`] for more, none when it is in no lane.
     pub ahead: Option<u64>,
-    /// Lanes of its tier that are claimed from before its own.
-    pub older_lanes: u64,
+    /// Lanes of its tier that come before its own, as they are older; a hundred at most.
+    pub older_lanes: Vec<Lane>,
 }
 
 /// How a limit of a job stands.
@@ -103,7 +103,7 @@ pub fn explain(facts: &Facts) -> Vec<Reason> {
     limited(facts, &mut reasons);
     if job.status == JobStatus::Pending {
         crowded(facts, &nodes, &mut reasons);
-        queued(facts, &mut reasons);
+        queued(facts, &nodes, &mut reasons);
     }
     if reasons.is_empty() {
         reasons.push(Reason::Next);
@@ -281,13 +281,22 @@ fn crowded(facts: &Facts, nodes: &[&NodeInfo], reasons: &mut Vec<Reason>) {
     }
 }
 
-fn queued(facts: &Facts, reasons: &mut Vec<Reason>) {
+fn queued(facts: &Facts, nodes: &[&NodeInfo], reasons: &mut Vec<Reason>) {
+    if nodes.is_empty() {
+        return;
+    }
     if let Some(ahead) = facts.ahead.filter(|&ahead| ahead > 0) {
         reasons.push(Reason::Behind { ahead });
     }
-    if facts.ahead.is_some() && facts.older_lanes > 0 {
+    // What nobody takes who may take the job is not in its way.
+    let is_rival = |lane: &&Lane| {
+        let mut nodes = nodes.iter();
+        nodes.any(|node| serves(node, &lane.task_type, lane.version.as_ref()))
+    };
+    let lanes = facts.older_lanes.iter().filter(is_rival).count();
+    if facts.ahead.is_some() && lanes > 0 {
         reasons.push(Reason::OlderLanes {
-            lanes: facts.older_lanes,
+            lanes: u64::try_from(lanes).unwrap_or(0),
         });
     }
 }

@@ -106,6 +106,10 @@ impl<T> Walk<T> {
         scanned: usize,
     ) {
         self.scanned += scanned;
+        // That a source has nothing is no reason to end the page: there are only so many.
+        if scanned == 0 && next.is_none() {
+            self.reads -= 1;
+        }
         let mut found = found.into_iter().peekable();
         while let Some((item, behind)) = found.next() {
             self.items.push(item);
