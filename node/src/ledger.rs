@@ -7,8 +7,8 @@ use std::time::Duration;
 use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
     Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
-    ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskJob, TaskOutcome, Turn, TurnReply,
-    Upstream, UpstreamJob,
+    ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskJob, TaskOutcome, Trails, Turn,
+    TurnReply, Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -375,6 +375,13 @@ impl Lanes for ShardLedger {
     }
 }
 
+impl Trails for ShardLedger {
+    async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
+        let copied = self.store.copy_audit(self.shard, term.number()).await;
+        Ok(copied.map_err(refused)?.more)
+    }
+}
+
 impl Overview for ShardLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let found = self
@@ -389,6 +396,7 @@ impl Overview for ShardLedger {
             next_due_in: found.next_due_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
+            trails_due: found.trails_due,
         })
     }
 }

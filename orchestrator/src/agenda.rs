@@ -13,17 +13,19 @@ pub(crate) enum Service {
     Deadlines,
     Recovery,
     Retention,
+    Trails,
     Reconciler,
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 7] = [
+    pub(crate) const ALL: [Service; 8] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
+        Service::Trails,
         Service::Reconciler,
     ];
 
@@ -35,6 +37,7 @@ impl Service {
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",
+            Service::Trails => "trails",
             Service::Reconciler => "reconciler",
         }
     }

@@ -3,7 +3,9 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
+//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`) are named in
+//! `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -46,6 +48,8 @@ pub(crate) struct Keys {
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
     pub(crate) ended: String,
+    /// Set: jobs that are audited and have not ended, as far as their trails are written.
+    pub(crate) audited: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
     /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
@@ -89,6 +93,7 @@ impl Keys {
             steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
+            audited: key("audited"),
             lanes: key("lanes"),
             waiting: key("waiting"),
             active_workflows: key("workflows:active"),
@@ -135,6 +140,11 @@ impl Keys {
     /// String with a TTL: the job that an idempotency key made.
     pub(crate) fn idempotency(&self, escaped: &str) -> String {
         format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// Stream: what happened to one audited job.
+    pub(crate) fn trail(&self, id: JobId) -> String {
+        format!("{}audit:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Sorted set: jobs with a tag, by creation.

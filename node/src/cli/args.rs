@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, config, dev, dlq, events, job, limit, node, run, tier, workflow};
+use super::{bench, config, dev, dlq, events, job, limit, node, run, stats, tier, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// How much waits, runs and has ended
+    Stats(stats::Stats),
     /// Settings that nodes take up while they run
     #[command(subcommand)]
     Config(config::Config),

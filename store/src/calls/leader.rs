@@ -33,6 +33,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// The event log has grown since the trails of audited jobs were last written.
+    pub trails_due: bool,
 }
 
 /// What a promotion did.
@@ -78,6 +80,7 @@ impl Store {
             &keys.ended,
             &keys.leader,
             &keys.recovering,
+            &keys.audited,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -89,6 +92,7 @@ impl Store {
             next_due_in: due_in(reply.int()?),
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
+            trails_due: reply.int()? == 1,
         })
     }
 

@@ -5,6 +5,7 @@
 
 use crate::StoreError;
 
+pub mod audit;
 pub mod callbacks;
 pub mod cancel;
 pub mod commit;
@@ -25,10 +26,12 @@ pub mod read;
 pub mod recover;
 pub mod resume;
 pub mod retry;
+pub mod stats;
 pub mod steering;
 pub mod submit;
 pub mod turn;
 pub mod watch;
+pub mod why;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.
