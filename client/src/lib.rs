@@ -30,7 +30,9 @@
 //!
 //! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
 //!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
-//!   [`Client::resume`], [`Client::dead_letters`].
+//!   [`Client::pause`], [`Client::resume`], [`Client::requeue`], [`Client::edit_payload`],
+//!   [`Client::delete`], [`Client::dead_letters`]; many at once: [`Client::bulk_cancel`],
+//!   [`Client::bulk_retry`], [`Client::bulk_delete`].
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
@@ -46,14 +48,17 @@ mod jobs;
 mod listing;
 mod request;
 mod submit;
+mod submit_command;
 mod submit_many;
 mod subscribe;
 mod wait;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::delete::Deleted;
 pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::requeue::Requeued;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
@@ -67,10 +72,15 @@ pub use paceline_types::{
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
-pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use jobs::ResumeError;
+pub use jobs::bulk::Bulk;
+pub use jobs::cancel::{CancelByUnique, CancelByUniqueError, CancelJob};
+pub use jobs::retry::RetryError;
+pub use jobs::steer::{EditError, PauseError, RequeueError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use submit::{Accepted, Submit, SubmitError};
+pub use submit_command::SubmitCommand;
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,

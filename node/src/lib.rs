@@ -58,6 +58,7 @@ mod pump;
 mod readme;
 mod registry;
 mod run;
+mod signs;
 mod slots;
 pub mod telemetry;
 
@@ -65,7 +66,7 @@ pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
     NodeBuilder, SHORTEST_LEASE,
 };
-pub use context::Context;
+pub use context::{Context, MAX_PROGRESS, ProgressError};
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
 pub use node::{Node, RunningNode, StartError};

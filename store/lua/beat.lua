@@ -2,7 +2,7 @@
 --[[ beat: renews the lease of a node and brings back the cancellations that are meant for it.
   keys    1 events, 2 leases, 3 nodes
   args    1 node, 2 lease in ms, 3 what it tells of itself ('' as before)
-  reply   {server time in ms, id of each running job to cancel...}
+  reply   {server time in ms, for each running job to cancel: id, ' ', run...}
           | {'gone'} (its lease ended and its runs are others' now, or the data is gone)
   events  none
 ]]

@@ -3,7 +3,7 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `doomed`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -51,6 +51,10 @@ pub(crate) struct Keys {
     pub(crate) reference: String,
     /// Counter: set while a dead node may still hold runs.
     pub(crate) recovering: String,
+    /// Sorted set: moments by which something must have happened to a job.
+    pub(crate) timers: String,
+    /// Hash: what runs told of how far they are, by job.
+    pub(crate) progress: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
 }
@@ -79,12 +83,14 @@ impl Keys {
             meta: key("meta"),
             reference: key("bench"),
             recovering: key("recovering"),
+            timers: key("timers"),
+            progress: key("progress"),
             new_type_bell: key("bell*"),
             prefix,
         }
     }
 
-    /// String: what was asked for; written once.
+    /// String: what was asked for; written once but for the payload.
     pub(crate) fn job(&self, id: JobId) -> String {
         format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_store::calls::node::{CancelSignal, Gone};
+use paceline_store::calls::node::{Cancel, CancelSignal, Gone};
 use paceline_store::{CallError, Store, StoreError};
-use paceline_types::{JobId, NodeId};
+use paceline_types::NodeId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::reporter;
 use crate::identity::{Incarnation, Seat};
 use crate::kit::Kit;
 use crate::lease::Lease;
@@ -57,6 +58,9 @@ impl Pulse {
                 .incarnation
                 .send_replace(Some(Arc::clone(&incarnation)));
             let end = self.live(&incarnation, lease).await;
+            if matches!(end, LifeEnd::Stopped) {
+                reporter::say_last(&self.store, self.seat.shard, &incarnation).await;
+            }
             incarnation.fence();
             self.seat.incarnation.send_replace(None);
             match end {
@@ -131,6 +135,11 @@ impl Pulse {
             Arc::clone(incarnation),
             hurry,
         ));
+        let reports = Owned::spawn(reporter::run(
+            self.store.clone(),
+            self.seat.shard,
+            Arc::clone(incarnation),
+        ));
         let mut beats = 0_u64;
         let mut failures = 0_u32;
         let end = loop {
@@ -162,8 +171,8 @@ impl Pulse {
                     lease.renewed(sent);
                     incarnation.extend(lease.fence_at());
                     self.seat.set_trouble(None);
-                    for job in cancels {
-                        incarnation.cancel(job);
+                    for cancel in cancels {
+                        incarnation.cancel(cancel);
                     }
                 }
                 Err(CallError::Refused(Gone)) => {
@@ -189,11 +198,11 @@ impl Pulse {
                 }
             }
         };
-        drop(feed);
+        drop((feed, reports));
         end
     }
 
-    async fn beat(&self, id: NodeId, beats: u64) -> Result<Vec<JobId>, CallError<Gone>> {
+    async fn beat(&self, id: NodeId, beats: u64) -> Result<Vec<Cancel>, CallError<Gone>> {
         // Nodes are listed from their registration in the first shard.
         let tells = self.seat.shard.0 == 0 && beats.is_multiple_of(BEATS_PER_INFO);
         let info = tells.then(|| self.kit.info(id));
@@ -235,7 +244,7 @@ async fn follow(
     };
     loop {
         match feed.next().await {
-            CancelSignal::Cancel(job) => incarnation.cancel(job),
+            CancelSignal::Cancel(cancel) => incarnation.cancel(cancel),
             // A full channel means that a beat is due already.
             CancelSignal::Reconnected => drop(hurry.try_send(())),
         }

@@ -54,6 +54,8 @@ local function follow_field(field, id, ended)
   local letter, value = string.sub(field, 1, 1), string.sub(field, 2)
   if letter == 'u' then
     if ended then release_unique(value, id) end
+  elseif letter == 'H' or (ended and (letter == 'S' or letter == 'M')) then
+    redis.call('ZREM', prefix .. 'timers', letter .. id)
   end
 end
 

@@ -16,4 +16,5 @@ local function forget_jobs(ids)
   end
   redis.call('UNLINK', unpack(names))
   redis.call('ZREM', prefix .. 'dead', unpack(ids))
+  redis.call('HDEL', prefix .. 'progress', unpack(ids))
 end
