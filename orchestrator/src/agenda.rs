@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Workflows,
     Survey,
     Promoter,
+    Timers,
     Deadlines,
     Recovery,
     Retention,
@@ -18,10 +19,11 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 8] = [
+    pub(crate) const ALL: [Service; 9] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
+        Service::Timers,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
@@ -34,6 +36,7 @@ impl Service {
             Service::Workflows => "workflows",
             Service::Survey => "survey",
             Service::Promoter => "promoter",
+            Service::Timers => "timers",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

@@ -31,5 +31,6 @@ pub mod reconciler;
 pub mod recovery;
 pub mod retention;
 pub mod term;
+pub mod timers;
 pub mod transition;
 pub mod workflows;

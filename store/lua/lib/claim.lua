@@ -209,7 +209,9 @@ end
 -- Whether a job whose policy asks for more than a free slot may start now. Those that may not have
 -- left their place in the lane, and are where they wait, or have ended, when this returns.
 local function may_start(id, record, policy)
-  return starts_in_time(id, record, policy) and takes_limits(id, policy)
+  if not starts_in_time(id, record, policy) or not takes_limits(id, policy) then return false end
+  start_timers(id, policy)
+  return true
 end
 
 -- Begins the runs of what was picked. Returns them in groups of one token.

@@ -35,6 +35,8 @@ pub struct Survey {
     pub purgeable: bool,
     /// The event log has grown since the trails of audited jobs were last written.
     pub trails_due: bool,
+    /// When the next timer of a job passes.
+    pub next_timer_in: Option<Duration>,
 }
 
 /// What a promotion did.
@@ -59,7 +61,7 @@ pub struct LanesChecked {
     pub next: Option<String>,
 }
 
-fn due_in(millis: i64) -> Option<Duration> {
+pub(super) fn due_in(millis: i64) -> Option<Duration> {
     u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
@@ -81,6 +83,7 @@ impl Store {
             &keys.leader,
             &keys.recovering,
             &keys.audited,
+            &keys.timers,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -93,6 +96,7 @@ impl Store {
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
             trails_due: reply.int()? == 1,
+            next_timer_in: due_in(reply.int()?),
         })
     }
 

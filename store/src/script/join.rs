@@ -5,6 +5,9 @@
 /// `read` returns the text of a path below `lua/`. A helper is put in once, where it is first
 /// asked for, after the helpers that it asks for itself. A `#!lua` line stays the first one.
 ///
+/// `--@include-here path` puts a helper in, with all that it asks for, whether it stands elsewhere
+/// or not: for the inside of a function, where only that function sees it.
+///
 /// # Errors
 /// A sentence that names the file, when one is missing, includes itself, or is a helper with a
 /// `#!lua` line of its own.
@@ -37,6 +40,8 @@ fn include(
     for line in text.lines() {
         if let Some(helper) = line.strip_prefix("--@include ") {
             include(helper.trim(), read, open, done, joined)?;
+        } else if let Some(helper) = line.strip_prefix("--@include-here ") {
+            include(helper.trim(), read, open, &mut Vec::new(), joined)?;
         } else {
             joined.push_str(line);
             joined.push('\n');

@@ -11,6 +11,7 @@ mod health;
 mod looking;
 mod old_redis;
 mod programs;
+mod steer;
 mod steering;
 mod wrong;
 

@@ -44,6 +44,7 @@ fn facts() -> Facts {
         consecutive_errors: 0,
         last_error: None,
         result: None,
+        progress: None,
         skipped: false,
         cancel_requested: false,
         priority: Priority::default(),
