@@ -5,7 +5,8 @@
 --         H heartbeat timeout (all three in ms), F schedule that fired, A audited, t tag,
 --         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
---         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
+--         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended,
+--         unless it was delayed, cancelled or parked before.
 --         letter: P waiting, B parked at a limit, S scheduled, R retrying, Z paused, C completed,
 --         K skipped, D dead, X cancelled. x: '-' of P, 'g' in the lane of those that were granted
 --         slots; the key that it is parked at of B; due time of S, R (and Z, 0 when resumed by hand only), time of

@@ -27,7 +27,7 @@ pub struct Survey {
     pub unfinished: usize,
     /// A deadline has passed.
     pub overdue: bool,
-    /// When the next delayed job is due.
+    /// When the next delayed job is due, or a limit has its next token.
     pub next_due_in: Option<Duration>,
     /// A lease ran out, or a dead node still holds runs.
     pub dead_nodes: bool,
@@ -42,7 +42,7 @@ pub struct Survey {
 /// What a promotion did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Promoted {
-    /// Jobs that wait in their lanes now.
+    /// Jobs that wait in their lanes now, those that a limit lets go on included.
     pub moved: usize,
     /// When the next one is due; zero when more is due already.
     pub next_due_in: Option<Duration>,
@@ -100,7 +100,8 @@ impl Store {
         })
     }
 
-    /// Moves delayed jobs that are due to their lanes, at most `max` (up to [`MAX_BATCH`]).
+    /// Moves delayed jobs that are due to their lanes, at most `max` (up to [`MAX_BATCH`]), and lets jobs
+    /// go on that a limit has tokens for by now.
     ///
     /// # Errors
     /// [`Fenced`], or no answer: call again.
