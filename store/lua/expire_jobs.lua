@@ -50,7 +50,7 @@ for _, timer in ipairs(timers) do
       expire_run(letter, id, token, policy)
     elseif letter ~= 'H' and not TERMINAL[state.letter] then
       local kind, why = lateness(letter, policy)
-      leave_place(id, ident, state.letter)
+      leave_place(id, ident, state)
       finish_job(id, ident, policy, state, 'D', kind, why, retention)
     end
   end

@@ -19,7 +19,7 @@ if redis.call('HEXISTS', prefix .. 'runs', id) == 1 then return { 'state', 'r' }
 local state = parse_state(read_state(id))
 if TERMINAL[state.letter] then return { 'state', state.letter } end
 local due = after == 0 and 0 or now + after
-leave_place(id, ident, state.letter)
+leave_place(id, ident, state)
 redis.call('ZADD', prefix .. 'paused', now, id)
 if after > 0 then
   redis.call('ZADD', prefix .. 'delayed', due, id)

@@ -30,7 +30,7 @@ local state = parse_state(read_state(id))
 local letter = state.letter
 if TERMINAL[letter] then return { 'state', letter } end
 if not letter or letter == 'P' then return { 'ok' } end
-leave_place(id, ident, letter)
+leave_place(id, ident, state)
 if letter == 'Z' then state.errors = 0 end
 return_to_lane(lane_of(ident), id)
 arm_start(id, policy)

@@ -1,7 +1,8 @@
 -- How a job leaves the place where it stands.
 
 -- Takes a job that does not run and has not ended from where it waits.
-local function leave_place(id, ident, letter)
+local function leave_place(id, ident, state)
+  local letter = state.letter
   if letter == 'S' or letter == 'R' then
     redis.call('ZREM', prefix .. 'delayed', id)
   elseif letter == 'Z' then
