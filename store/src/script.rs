@@ -218,11 +218,9 @@ mod tests {
 
     #[test]
     fn a_helper_inside_a_function_has_its_own_copy() {
-        let own = "local a = 1\nlocal b = a\n";
-        let outside = "local b = a\n";
         assert_eq!(
-            joined("inside.lua"),
-            Ok(format!("local a = 1\n{own}{outside}"))
+            joined("inside.lua").as_deref(),
+            Ok("local a = 1\nlocal b = a\nlocal b = a\n")
         );
     }
 

@@ -16,6 +16,7 @@ local function starts_in_time(id, record, policy)
   end
   if not late then return true end
 --@include-here lib/lateness.lua
+--@include-here lib/endings.lua
 --@include-here lib/finishing.lua
   local kind, why = lateness(late, policy)
   local state = parse_state(read_state(id))

@@ -5,8 +5,9 @@
 /// `read` returns the text of a path below `lua/`. A helper is put in once, where it is first
 /// asked for, after the helpers that it asks for itself. A `#!lua` line stays the first one.
 ///
-/// `--@include-here path` puts a helper in, with all that it asks for, whether it stands elsewhere
-/// or not: for the inside of a function, where only that function sees it.
+/// `--@include-here path` puts a helper in although it stands elsewhere, where it cannot be seen from
+/// here: for the inside of a function, which alone sees it. What it asks for is put in if it stands
+/// nowhere above.
 ///
 /// # Errors
 /// A sentence that names the file, when one is missing, includes itself, or is a helper with a
@@ -41,7 +42,10 @@ fn include(
         if let Some(helper) = line.strip_prefix("--@include ") {
             include(helper.trim(), read, open, done, joined)?;
         } else if let Some(helper) = line.strip_prefix("--@include-here ") {
-            include(helper.trim(), read, open, &mut Vec::new(), joined)?;
+            let helper = helper.trim();
+            let mut above = done.clone();
+            above.retain(|known| known != helper);
+            include(helper, read, open, &mut above, joined)?;
         } else {
             joined.push_str(line);
             joined.push('\n');

@@ -1,5 +1,6 @@
 //! What a handler tells while it runs: that it lives, and how far it is.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline_client::Client;
@@ -7,7 +8,8 @@ use paceline_node::{CancelReason, Context, ProgressError};
 use paceline_store::calls::report::Report;
 use paceline_store::calls::turn::Settled;
 use paceline_tests::{
-    Bench, Env, Gate, History, Look, SOON, Serve, eventually, feature_test, log, notes, story,
+    Backend, Bench, Env, Gate, History, Look, SOON, Serve, eventually, feature_test, log, notes,
+    story, within,
 };
 use paceline_types::EventKind::{
     JobAutoRecovered, JobCompleted, JobDead, JobEnqueued, JobFailed, JobFenced, JobStarted,
@@ -230,4 +232,75 @@ async fn a_job_that_hangs_again_and_again_is_dead() {
     let story = story(&bench.store, job).await;
     assert_eq!(story.last(), Some(&JobDead));
     History::read(&bench.store).await.assert_jobs_ended(&[job]);
+}
+
+/// Contract row 23, trap W9: a handler that keeps its thread cannot be asked to end, and the lease of
+/// its node lives: the leader takes the run all the same, and what the handler returns at last does
+/// not count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_keeps_its_thread_loses_its_run() {
+    let env = Env::on(Backend::Standalone).await;
+    // It leads, as what is stuck may be more than a handler.
+    let ride = env
+        .ride(|node| node.handle_raw("other", options(), async |_, _| Ok(done())))
+        .await;
+    let (pen, mut told) = notes();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let stuck =
+        env.node()
+            .concurrency(1)
+            .serve("t", tried(3), (pen, held), async |(pen, held), _, _| {
+                pen.note("stuck");
+                // The end of the channel is as good as a word.
+                let _ = held.lock().unwrap().recv();
+                Ok(done())
+            });
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let node = stuck.start().await.unwrap();
+            let _ = stopped.await;
+            node.stop().await;
+        });
+    });
+    let submit = ride.client.submit_raw("t", json!(1));
+    let handle = submit.heartbeat_timeout(MOMENT).await.unwrap();
+    assert_eq!(told.next().await, "stuck");
+    let able = env
+        .node()
+        .handle_raw("t", options(), async |_, _| Ok(done()));
+    let able = able.start().await.unwrap();
+    // The leader waits 15 s beyond the timeout.
+    let record = within("the end of another run", SOON * 3, handle.wait()).await;
+    assert_eq!(record.unwrap().crashes, 1);
+    release.send(()).unwrap();
+    let expected = [
+        JobEnqueued,
+        JobStarted,
+        JobAutoRecovered,
+        JobStarted,
+        JobCompleted,
+        JobFenced,
+    ];
+    eventually("its late end is refused", SOON, async || {
+        let story = story(&ride.store, handle.id()).await;
+        if story == expected {
+            Ok(())
+        } else {
+            Err(story)
+        }
+    })
+    .await;
+    let _ = stop.send(());
+    able.stop().await;
+    ride.stop().await;
+    tokio::task::spawn_blocking(|| thread.join().unwrap())
+        .await
+        .unwrap();
 }
