@@ -338,6 +338,7 @@ mod tests {
             let metrics = HandlerMetrics::new("image.*");
             metrics.duration.record(0.02);
             metrics.settled(&Settlement::Dead { error: "x".into() });
+            metrics.breaker(true);
             ShardMetrics::new(ShardIndex(3)).leader.set(1.0);
         });
         let text = handle.render();
@@ -346,6 +347,8 @@ mod tests {
             r#"paceline_jobs_failed_total{handler="image.*"} 1"#,
             r#"paceline_handler_duration_seconds_bucket{handler="image.*",le="0.05"} 1"#,
             r#"paceline_leader{shard="3"} 1"#,
+            r#"paceline_breaker_open{handler="image.*"} 1"#,
+            r#"paceline_breaker_opened_total{handler="image.*"} 1"#,
             "# HELP paceline_leader 1 while this node leads the shard, else 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

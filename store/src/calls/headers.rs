@@ -168,3 +168,32 @@ fn the_header_names_exactly_the_events_that_are_emitted() {
         assert_eq!(promised, emitted(&source), "{name}.lua");
     }
 }
+
+/// Trap W43: what is declared is really published. The kinds of workflows are chosen by the
+/// orchestrator and written by `commit` as they are.
+#[test]
+fn every_kind_of_event_is_written_by_somebody() {
+    let orchestrator = Path::new(env!("CARGO_MANIFEST_DIR")).join("../orchestrator/src");
+    let mut chosen = String::new();
+    let mut folders = vec![orchestrator];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the orchestrator's sources") {
+            let path = entry.expect("an entry").path();
+            let name = path.to_string_lossy();
+            if path.is_dir() && !name.contains("test") {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.contains("test") {
+                chosen.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+            }
+        }
+    }
+    let scripts: BTreeSet<String> = SIDES
+        .iter()
+        .flat_map(|(name, _)| emitted(&lua(&format!("{name}.lua"))))
+        .collect();
+    for kind in EventKind::ALL {
+        let written =
+            scripts.contains(kind.as_str()) || chosen.contains(&format!("EventKind::{kind:?}"));
+        assert!(written, "nobody writes {kind}");
+    }
+}

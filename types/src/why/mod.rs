@@ -184,7 +184,7 @@ fn served_by<'a>(facts: &'a Facts, reasons: &mut Vec<Reason>) -> Vec<&'a NodeInf
             _ => {
                 let names = facts.nodes.iter().flat_map(|node| &node.task_types);
                 let nearest =
-                    crate::workflow::nearest(task_type.as_str(), names.map(String::as_str));
+                    crate::nearest::nearest(task_type.as_str(), names.map(String::as_str));
                 Reason::NotServed {
                     task_type: task_type.clone(),
                     nearest: nearest.map(str::to_owned),

@@ -11,5 +11,4 @@ pub use definition::{DefinitionError, ResultFrom, TaskDefinition, WorkflowDefini
 pub use instance::{TaskState, Workflow, WorkflowStatus};
 pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
 pub use record::{Ending, Header, Stage, TaskRecord};
-pub(crate) use validate::nearest;
 pub use validate::{MAX_DEPENDENCIES, MAX_TASKS};
