@@ -36,9 +36,8 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
-//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
-//!   not run: [`Client::why`]. Totals:
-//!   [`Client::stats`], [`Client::daily_stats`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
+//!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].

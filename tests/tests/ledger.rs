@@ -133,6 +133,7 @@ impl RedisBed {
             roles: Default::default(),
             draining: false,
             breakers: Default::default(),
+            full_handlers: Default::default(),
             started_at: 0,
             last_heartbeat: 0,
             pool_stats: PoolStats::default(),

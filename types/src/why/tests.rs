@@ -277,6 +277,28 @@ fn nodes_that_do_not_claim_it_for_now_are_told() {
 }
 
 #[test]
+fn a_handler_that_is_full_everywhere_is_told() {
+    let full = |it: &mut Facts, place: usize| {
+        it.nodes[place].full_handlers.insert("mail".into());
+    };
+    is_told(
+        |it| {
+            it.nodes.push(node("b", &[("mail", "")]));
+            full(it, 0);
+            full(it, 1);
+        },
+        &["its handler runs as many jobs as it may on 2 nodes that serve it"],
+    );
+    is_told(
+        |it| {
+            it.nodes.push(node("b", &[("mail", "")]));
+            full(it, 0);
+        },
+        &["nothing stands in its way: the next claim takes it"],
+    );
+}
+
+#[test]
 fn limits_are_told_with_their_holders() {
     let holder = node("a", &[]).node_id;
     let full = format!(
