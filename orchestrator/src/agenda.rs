@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Workflows,
     Survey,
     Promoter,
+    Groups,
     Deadlines,
     Recovery,
     Retention,
@@ -17,10 +18,11 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 7] = [
+    pub(crate) const ALL: [Service; 8] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
+        Service::Groups,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
@@ -32,6 +34,7 @@ impl Service {
             Service::Workflows => "workflows",
             Service::Survey => "survey",
             Service::Promoter => "promoter",
+            Service::Groups => "groups",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::agenda::{Agenda, Service};
 use crate::deadlines::{self, Deadlines};
 use crate::desk::Desk;
+use crate::groups::{self, Flusher};
 use crate::ports::{Bell, LedgerError, World};
 use crate::promoter::{self, Promoter};
 use crate::reconciler::{self, Reconciler};
@@ -53,6 +54,8 @@ pub struct Options {
     pub workflows: workflows::Options,
     /// Delayed work.
     pub promoter: promoter::Options,
+    /// Groups that are due.
+    pub groups: groups::Options,
     /// Execution timeouts of workflows.
     pub deadlines: deadlines::Options,
     /// Dead nodes.
@@ -80,6 +83,7 @@ impl Default for Options {
         Options {
             workflows: workflows::Options::default(),
             promoter: promoter::Options::default(),
+            groups: groups::Options::default(),
             deadlines: deadlines::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
@@ -130,6 +134,7 @@ pub struct Leader<W, B> {
     desk: Desk<W>,
     workflows: Workflows,
     promoter: Promoter<W>,
+    flusher: Flusher<W>,
     deadlines: Deadlines,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
@@ -153,6 +158,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             desk: Desk::new(world.clone(), options.workflows.cache_bytes),
             workflows: Workflows::new(options.workflows.clone()),
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
+            flusher: Flusher::new(world.clone(), options.groups.clone()),
             deadlines: Deadlines::new(options.deadlines.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
@@ -232,6 +238,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Workflows => self.run_workflows(term).await,
             Service::Survey => self.survey(term, now).await,
             Service::Promoter => self.promote(term).await,
+            Service::Groups => self.flush_groups(term).await,
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
@@ -278,6 +285,9 @@ impl<W: World, B: Bell> Leader<W, B> {
         if let Some(due_in) = survey.next_due_in {
             self.agenda.hasten(Service::Promoter, now + due_in);
         }
+        if let Some(due_in) = survey.next_group_in {
+            self.agenda.hasten(Service::Groups, now + due_in);
+        }
         Ok(())
     }
 
@@ -285,6 +295,13 @@ impl<W: World, B: Bell> Leader<W, B> {
         let report = self.promoter.tick(term).await?;
         let again_at = report.again_in.map(|wait| Instant::now() + wait);
         self.agenda.set(Service::Promoter, again_at);
+        Ok(())
+    }
+
+    async fn flush_groups(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.flusher.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Groups, again_at);
         Ok(())
     }
 

@@ -107,6 +107,7 @@ struct State {
     poisoned: BTreeSet<WorkflowId>,
     tally: Tally,
     delayed: BTreeSet<(Duration, u64)>,
+    groups: BTreeSet<(Duration, u64)>,
     leases: BTreeMap<NodeId, (Duration, usize)>,
     dead: BTreeMap<NodeId, usize>,
     old_records: usize,
@@ -253,6 +254,14 @@ impl MemoryLedger {
         state.made += 1;
         let due = (state.now + due_in, state.made);
         state.delayed.insert(due);
+    }
+
+    /// Makes a group that is due at a time from now.
+    pub fn collect(&self, due_in: Duration) {
+        let mut state = self.state();
+        state.made += 1;
+        let due = (state.now + due_in, state.made);
+        state.groups.insert(due);
     }
 
     /// Leaves so much in the lanes that it takes so many steps to sweep them.

@@ -19,8 +19,8 @@ use crate::term::Term;
 
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
 pub use services::{
-    Bell, Delayed, Lanes, LanesChecked, Nodes, Overview, Promoted, Purged, Recovered, Retention,
-    Survey, World,
+    Bell, Delayed, Groups, GroupsFlushed, Lanes, LanesChecked, Nodes, Overview, Promoted, Purged,
+    Recovered, Retention, Survey, World,
 };
 pub use turn::{
     Cancels, Close, Commit, CommitOutcome, Deadline, LogEvent, Parked, ReadAhead, TaskEvent,

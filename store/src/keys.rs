@@ -3,7 +3,7 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`, `pushes:<number>`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -53,6 +53,8 @@ pub(crate) struct Keys {
     pub(crate) recovering: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
+    /// Sorted set: groups by the moment of their flush.
+    pub(crate) groups_due: String,
 }
 
 impl Keys {
@@ -80,6 +82,7 @@ impl Keys {
             reference: key("bench"),
             recovering: key("recovering"),
             new_type_bell: key("bell*"),
+            groups_due: key("groups:due"),
             prefix,
         }
     }
@@ -119,6 +122,16 @@ impl Keys {
         format!("{}idempotency:{escaped}", self.prefix)
     }
 
+    /// String: the messages that stand in a group.
+    pub(crate) fn group(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}", self.prefix)
+    }
+
+    /// Hash: what the next job of a group is made of, how many messages stand, and since when.
+    pub(crate) fn group_head(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}:head", self.prefix)
+    }
+
     /// Sorted set: jobs with a tag, by creation.
     pub(crate) fn tag(&self, tag: &str) -> String {
         format!("{}tag:{tag}", self.prefix)
@@ -153,6 +166,8 @@ mod tests {
             keys.bell("a.b"),
             keys.unique("x%7By"),
             keys.idempotency("x"),
+            keys.group("x"),
+            keys.group_head("x"),
             keys.tag("t"),
         ] {
             assert!(key.starts_with("{paceline:3}:"), "{key}");

@@ -7,9 +7,9 @@ use paceline_types::{JobId, NodeId, WorkflowId};
 use super::{Fault, JobState, MemoryJob, MemoryLedger, State};
 use crate::desk::MAX_EFFECTS;
 use crate::ports::{
-    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, JobPhase, Lanes,
-    LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Promoted, Purged, ReadAhead,
-    Recovered, Retention, StoredInstance, Survey, TaskOutcome, Turn, TurnReply,
+    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
+    JobPhase, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Promoted, Purged,
+    ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskOutcome, Turn, TurnReply,
 };
 use crate::term::Term;
 
@@ -324,6 +324,29 @@ impl Delayed for MemoryLedger {
     }
 }
 
+impl Groups for MemoryLedger {
+    async fn flush_due(&self, term: &Term, max: usize) -> Result<GroupsFlushed, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        let mut made = 0;
+        while made < max
+            && let Some(&(due, _)) = state.groups.first()
+            && due <= state.now
+        {
+            state.groups.pop_first();
+            made += 1;
+        }
+        let next = state
+            .groups
+            .first()
+            .map(|(due, _)| due.saturating_sub(state.now));
+        Ok(GroupsFlushed {
+            made,
+            next_due_in: next,
+        })
+    }
+}
+
 impl Nodes for MemoryLedger {
     async fn expire_nodes(&self, term: &Term) -> Result<Vec<NodeId>, LedgerError> {
         let mut state = self.state();
@@ -418,6 +441,7 @@ impl Overview for MemoryLedger {
                 .map(|(due, _)| due.saturating_sub(now)),
             dead_nodes: !state.dead.is_empty() || state.leases.values().any(|l| l.0 <= now),
             purgeable: state.old_records > 0,
+            next_group_in: state.groups.first().map(|(due, _)| due.saturating_sub(now)),
         })
     }
 }

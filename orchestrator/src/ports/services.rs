@@ -27,6 +27,26 @@ pub trait Delayed: Send + Sync {
     ) -> impl Future<Output = Result<Promoted, LedgerError>> + Send;
 }
 
+/// What a flush of groups did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupsFlushed {
+    /// Jobs that were made, one of each group.
+    pub made: usize,
+    /// When the next group is due, by the server's clock; zero if some are due already.
+    pub next_due_in: Option<Duration>,
+}
+
+/// Groups, in which messages stand until they become a job.
+pub trait Groups: Send + Sync {
+    /// Makes one job of each group that is due, earliest first, of at most `max`. A message is
+    /// in the group or in the job, at any moment in exactly one of them.
+    fn flush_due(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<GroupsFlushed, LedgerError>> + Send;
+}
+
 /// What a step of recovery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -117,6 +137,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// When the next group is due; zero if one is due already.
+    pub next_group_in: Option<Duration>,
 }
 
 /// One look at everything.
@@ -126,14 +148,14 @@ pub trait Overview: Send + Sync {
 }
 
 /// Everything that the leader's loop needs.
-pub trait World: Ledger + Delayed + Nodes + Retention + Lanes + Overview {}
+pub trait World: Ledger + Delayed + Groups + Nodes + Retention + Lanes + Overview {}
 
-impl<T: Ledger + Delayed + Nodes + Retention + Lanes + Overview> World for T {}
+impl<T: Ledger + Delayed + Groups + Nodes + Retention + Lanes + Overview> World for T {}
 
 /// Wakes the leader.
 ///
-/// Rung when an entry reaches the inbox, and when a job becomes the earliest of those that wait
-/// for their time. A lost ring costs latency only: the loop also looks by itself.
+/// Rung when an entry reaches the inbox, when a job becomes the earliest of those that wait
+/// for their time, and when a group becomes due soon. A lost ring costs latency only: the loop also looks by itself.
 pub trait Bell: Send {
     /// Returns after a ring, with true, or after about `at_most`, with false. A ring between two
     /// calls counts for the next one. Safe to drop before it returns.

@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod commit;
 pub mod dead_letters;
 pub mod events;
+pub mod group;
 #[cfg(test)]
 mod headers;
 pub mod inbox;

@@ -6,12 +6,13 @@
 //! not at all. Each job in it is as of one moment.
 
 mod cursor;
+mod groups;
 mod jobs;
 mod sources;
 mod walk;
 mod workflows;
 
-use paceline_types::{Job, JobStatus, Tag, TaskType, Workflow};
+use paceline_types::{Group, Job, JobStatus, Tag, TaskType, Workflow};
 
 pub use cursor::CursorError;
 
@@ -68,6 +69,9 @@ pub type JobPage = Page<Job>;
 
 /// A page of workflows, without their tasks.
 pub type WorkflowPage = Page<Workflow>;
+
+/// A page of groups.
+pub type GroupPage = Page<Group>;
 
 /// Why a list was not read.
 #[derive(Debug, thiserror::Error)]
