@@ -34,6 +34,8 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
+//! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
+//!   [`Client::groups`], [`Client::flush_group`].
 //! * Events: [`Client::subscribe`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
@@ -41,6 +43,7 @@
 mod connect;
 mod dead_letters;
 mod group;
+mod groups;
 mod handle;
 mod jobs;
 mod listing;
@@ -52,6 +55,7 @@ mod wait;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::group::Pushed;
 pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
 pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
@@ -59,13 +63,14 @@ pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, NameError,
+    NodeId, NodeInfo, Priority, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey,
+    UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
+pub use groups::{FlushGroupError, Push, PushError};
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
