@@ -1,5 +1,6 @@
 //! How a node is put together; every mistake is found before anything is started.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use paceline_store::RedisUrl;
 use paceline_types::{
     DEFAULT_MAX_PAYLOAD, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace, Outcome, Task,
-    TierWeights,
+    TaskType, TierWeights,
 };
 
+use crate::aggregate::{self, Aggregator};
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
 use crate::node::{Node, RunningNode, StartError};
@@ -51,6 +53,14 @@ pub enum BuildError {
         /// The field, and what it must be.
         problem: String,
     },
+    /// Two aggregators for one task type.
+    #[error("`{0}` has two aggregators; register one for each task type")]
+    AggregatedTwice(String),
+    /// An aggregator that could never be asked.
+    #[error(
+        "the aggregator of `{0}` has no handler behind it; register one for that task type as well"
+    )]
+    Aggregator(String),
     /// The namespace is not a name.
     #[error("{0}")]
     Namespace(NameError),
@@ -86,6 +96,7 @@ pub struct NodeBuilder {
     pub(crate) exporter: Option<PrometheusHandle>,
     pub(crate) name: Option<String>,
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
+    aggregators: Vec<(String, Aggregator)>,
 }
 
 impl Default for NodeBuilder {
@@ -104,6 +115,7 @@ impl Default for NodeBuilder {
             exporter: None,
             name: None,
             handlers: Vec::new(),
+            aggregators: Vec::new(),
         }
     }
 }
@@ -225,6 +237,63 @@ impl NodeBuilder {
         self
     }
 
+    /// What makes one payload of the messages of a group, for the jobs of one task type. Without
+    /// one, the handler is given the messages as a JSON array.
+    ///
+    /// It is given the name of the group and the messages in the order in which they were pushed,
+    /// and runs in the attempt, before the handler: an error or a panic fails the attempt, and the
+    /// next one is given the same messages. It must not block for long, as a handler must not.
+    pub fn aggregate<F>(mut self, task_type: impl Into<String>, aggregate: F) -> Self
+    where
+        F: Fn(&str, Vec<Bytes>) -> Result<Bytes, JobError> + Send + Sync + 'static,
+    {
+        let entry = (task_type.into(), Box::new(aggregate) as Aggregator);
+        self.aggregators.push(entry);
+        self
+    }
+
+    /// [`NodeBuilder::aggregate`] for a task whose messages are of its own type.
+    ///
+    /// A message that is not a `T` sends the job to the dead letters at once, and the error says
+    /// which it is.
+    pub fn aggregate_task<T, F>(mut self, aggregate: F) -> Self
+    where
+        T: Task,
+        F: Fn(&str, Vec<T>) -> Result<T, JobError> + Send + Sync + 'static,
+    {
+        let entry = (T::TYPE.to_owned(), aggregate::typed(aggregate));
+        self.aggregators.push(entry);
+        self
+    }
+
+    /// Puts the aggregators in front of the handlers of their task types.
+    fn aggregated(mut self, registry: &Registry) -> Result<Self, BuildError> {
+        let mut sorted = HashMap::<usize, HashMap<TaskType, Aggregator>>::new();
+        for (name, aggregator) in std::mem::take(&mut self.aggregators) {
+            let task_type = TaskType::new(&name).map_err(BuildError::TaskType)?;
+            let Some(index) = registry.find(&task_type) else {
+                return Err(BuildError::Aggregator(name));
+            };
+            let before = sorted
+                .entry(index)
+                .or_default()
+                .insert(task_type, aggregator);
+            if before.is_some() {
+                return Err(BuildError::AggregatedTwice(name));
+            }
+        }
+        let handlers = self.handlers.into_iter().enumerate();
+        self.handlers = handlers
+            .map(
+                |(index, (name, options, call))| match sorted.remove(&index) {
+                    Some(aggregators) => (name, options, aggregate::in_front(call, aggregators)),
+                    None => (name, options, call),
+                },
+            )
+            .collect();
+        Ok(self)
+    }
+
     /// Checks everything that can be checked without Redis.
     ///
     /// # Errors
@@ -279,11 +348,12 @@ impl NodeBuilder {
                 return Err(BuildError::Handler { handler, problem });
             }
         }
+        let builder = self.aggregated(&registry)?;
         Ok(Node {
             url,
             namespace,
             registry,
-            builder: self,
+            builder,
         })
     }
 
@@ -339,6 +409,10 @@ mod tests {
         Ok(payload)
     }
 
+    fn first(_: &str, messages: Vec<Bytes>) -> Result<Bytes, JobError> {
+        Ok(messages.into_iter().next().unwrap_or_default())
+    }
+
     fn error(builder: NodeBuilder) -> String {
         match builder.build() {
             Ok(_) => String::new(),
@@ -355,6 +429,26 @@ mod tests {
             (
                 new().handle(tick).handle_raw("tick", options(), raw),
                 "`tick` has two handlers; register each task type and pattern once",
+            ),
+            (
+                new()
+                    .handle(tick)
+                    .handle_raw("a.*", options(), raw)
+                    .aggregate("a.b", first)
+                    .aggregate_task::<Tick, _>(|_, _| Ok(Tick)),
+                "",
+            ),
+            (
+                new().handle(tick).aggregate("tock", first),
+                "the aggregator of `tock` has no handler behind it; register one for that task \
+                 type as well",
+            ),
+            (
+                new()
+                    .handle(tick)
+                    .aggregate("tick", first)
+                    .aggregate("tick", first),
+                "`tick` has two aggregators; register one for each task type",
             ),
             (
                 new().handle_raw("a:b", options(), raw),

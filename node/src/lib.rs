@@ -35,6 +35,7 @@
 //! `execute`), the heartbeat keeps the leases from a thread of its own (`heartbeat`), and each
 //! shard has its election (`election`), whose winner runs the orchestrator.
 
+mod aggregate;
 mod builder;
 pub mod builtin;
 mod campaign;

@@ -7,6 +7,7 @@ mod dev;
 mod dlq;
 mod events;
 mod failure;
+mod group;
 mod job;
 mod log;
 mod node;
@@ -91,6 +92,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Group(command) => group::run(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -164,6 +166,9 @@ mod tests {
             &format!("paceline dlq retry {job}"),
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
+            "paceline group push g echo {} --grace 1s --max-delay 5s --max-size 10",
+            "paceline group list --limit 10 --cursor x",
+            "paceline group flush g",
             "paceline events --follow --from now --kind job.dead --type echo",
             "paceline bench jobs --count 10 --primaries 3 --nodes 3 --append-only --runs 2 --seed 1",
             "paceline bench latency --load 0.5 --time 1s --warm-up 10 -o json",
