@@ -15,6 +15,7 @@ use paceline_types::{GroupKey, GroupLimits, JobId, JobSpec, ShardIndex, TaskType
 
 mod aggregate;
 mod flush;
+mod kills;
 mod lost;
 mod many;
 mod refusals;
