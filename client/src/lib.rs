@@ -37,9 +37,11 @@
 //! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
 //!   [`Client::groups`], [`Client::flush_group`].
 //! * Events: [`Client::subscribe`].
+//! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod config;
 mod connect;
 mod dead_letters;
 mod group;
@@ -47,6 +49,7 @@ mod groups;
 mod handle;
 mod jobs;
 mod listing;
+mod nodes;
 mod request;
 mod submit;
 mod submit_many;
@@ -61,6 +64,7 @@ pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, NameError,
@@ -68,12 +72,14 @@ pub use paceline_types::{
     UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
+pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use groups::{FlushGroupError, Push, PushError};
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};

@@ -11,13 +11,74 @@ use paceline_types::group::GROUP_HEADER;
 use paceline_types::{JobError, Task, TaskType};
 use serde_json::value::RawValue;
 
+use crate::builder::{BuildError, NodeBuilder};
 use crate::handler::HandlerFn;
+use crate::registry::Registry;
 
 /// Makes one payload of messages, given the name of their group.
 pub(crate) type Aggregator = Box<dyn Fn(&str, Vec<Bytes>) -> Result<Bytes, JobError> + Send + Sync>;
 
+impl NodeBuilder {
+    /// What makes one payload of the messages of a group, for the jobs of one task type. Without
+    /// one, the handler is given the messages as a JSON array.
+    ///
+    /// It is given the name of the group and the messages in the order in which they were pushed,
+    /// and runs in the attempt, before the handler: an error or a panic fails the attempt, and the
+    /// next one is given the same messages. It must not block for long, as a handler must not.
+    pub fn aggregate<F>(mut self, task_type: impl Into<String>, aggregate: F) -> Self
+    where
+        F: Fn(&str, Vec<Bytes>) -> Result<Bytes, JobError> + Send + Sync + 'static,
+    {
+        let entry = (task_type.into(), Box::new(aggregate) as Aggregator);
+        self.aggregators.push(entry);
+        self
+    }
+
+    /// [`NodeBuilder::aggregate`] for a task whose messages are of its own type.
+    ///
+    /// A message that is not a `T` sends the job to the dead letters at once, and the error says
+    /// which it is.
+    pub fn aggregate_task<T, F>(mut self, aggregate: F) -> Self
+    where
+        T: Task,
+        F: Fn(&str, Vec<T>) -> Result<T, JobError> + Send + Sync + 'static,
+    {
+        let entry = (T::TYPE.to_owned(), typed(aggregate));
+        self.aggregators.push(entry);
+        self
+    }
+
+    /// Puts the aggregators in front of the handlers of their task types.
+    pub(crate) fn aggregated(mut self, registry: &Registry) -> Result<Self, BuildError> {
+        let mut sorted = HashMap::<usize, HashMap<TaskType, Aggregator>>::new();
+        for (name, aggregator) in std::mem::take(&mut self.aggregators) {
+            let task_type = TaskType::new(&name).map_err(BuildError::TaskType)?;
+            let Some(index) = registry.find(&task_type) else {
+                return Err(BuildError::Aggregator(name));
+            };
+            let before = sorted
+                .entry(index)
+                .or_default()
+                .insert(task_type, aggregator);
+            if before.is_some() {
+                return Err(BuildError::AggregatedTwice(name));
+            }
+        }
+        let handlers = self.handlers.into_iter().enumerate();
+        self.handlers = handlers
+            .map(
+                |(index, (name, options, call))| match sorted.remove(&index) {
+                    Some(aggregators) => (name, options, in_front(call, aggregators)),
+                    None => (name, options, call),
+                },
+            )
+            .collect();
+        Ok(self)
+    }
+}
+
 /// An aggregator of messages that have a type.
-pub(crate) fn typed<T, F>(aggregate: F) -> Aggregator
+fn typed<T, F>(aggregate: F) -> Aggregator
 where
     T: Task,
     F: Fn(&str, Vec<T>) -> Result<T, JobError> + Send + Sync + 'static,
@@ -44,7 +105,7 @@ where
 
 /// A handler with the aggregators of the task types that it serves in front of it. Jobs of no
 /// group reach it as they are.
-pub(crate) fn in_front(call: HandlerFn, aggregators: HashMap<TaskType, Aggregator>) -> HandlerFn {
+fn in_front(call: HandlerFn, aggregators: HashMap<TaskType, Aggregator>) -> HandlerFn {
     Box::new(move |context, payload| {
         let group = context.headers().get(GROUP_HEADER);
         let merged = match (group, aggregators.get(context.task_type())) {

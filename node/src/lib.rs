@@ -36,8 +36,10 @@
 //! shard has its election (`election`), whose winner runs the orchestrator.
 
 mod aggregate;
+mod breaker;
 mod builder;
 pub mod builtin;
+mod callbacks;
 mod campaign;
 mod context;
 mod election;
@@ -50,6 +52,7 @@ mod kit;
 mod latch;
 mod lease;
 pub mod ledger;
+mod middleware;
 mod node;
 mod owned;
 mod panics;
@@ -59,14 +62,20 @@ mod pump;
 mod readme;
 mod registry;
 mod run;
+mod settings;
 mod slots;
 pub mod telemetry;
 
+pub use bytes::Bytes;
+
+pub use breaker::Breaker;
 pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
-    NodeBuilder, SHORTEST_LEASE,
+    DEFAULT_SETTINGS_INTERVAL, NodeBuilder, SHORTEST_LEASE,
 };
 pub use context::Context;
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
+pub use middleware::{Layers, Middleware, Next};
 pub use node::{Node, RunningNode, StartError};
+pub use paceline_types::{Event, EventKind, Role};

@@ -26,6 +26,12 @@ pub(crate) struct Keys {
     pub(crate) leases: String,
     /// Hash: what nodes tell of themselves.
     pub(crate) nodes: String,
+    /// Set: nodes that should claim no more; on shard 0.
+    pub(crate) draining: String,
+    /// Hash: settings that change while nodes run; on shard 0.
+    pub(crate) config: String,
+    /// Hash: which node hands the events to its callbacks, and how far it came.
+    pub(crate) callbacks: String,
     /// Sorted set: jobs that wait for their time.
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
@@ -69,6 +75,9 @@ impl Keys {
             leader: key("leader"),
             leases: key("leases"),
             nodes: key("nodes"),
+            draining: key("draining"),
+            config: key("config"),
+            callbacks: key("callbacks"),
             delayed: key("delayed"),
             paused: key("paused"),
             dead: key("dead"),

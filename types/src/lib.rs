@@ -1,4 +1,4 @@
-//! The model of Paceline: ids, names, jobs, workflows, policies, events.
+//! The model of Paceline: ids, names, jobs, workflows, schedules, policies, events.
 //!
 //! Pure by rule: no IO, no clock, no randomness, no async runtime. What needs the time or a
 //! random number takes it as an argument.
@@ -13,10 +13,13 @@ pub mod group;
 pub mod id;
 pub mod job;
 pub mod name;
+mod nearest;
 pub mod node;
 pub mod outcome;
 pub mod priority;
 pub mod retry;
+pub mod schedule;
+pub mod settings;
 pub mod task;
 pub mod workflow;
 
@@ -29,10 +32,12 @@ pub use name::{
     GroupKey, IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType,
     UniqueKey, Version,
 };
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
+pub use schedule::Schedule;
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

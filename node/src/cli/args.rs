@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, group, job, node, run, workflow};
+use super::{bench, config, dev, dlq, events, group, job, node, run, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Settings that nodes take up while they run
+    #[command(subcommand)]
+    Config(config::Config),
     /// Messages that are collected, and become one job together
     #[command(subcommand)]
     Group(group::Group),

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod config;
 mod connect;
 mod dev;
 mod dlq;
@@ -92,6 +93,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Config(command) => config::run(command, &globals, output).await,
         Command::Group(command) => group::run(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
@@ -147,6 +149,13 @@ mod tests {
             "paceline dev --data /tmp/x --allow-shell --http 127.0.0.1:9100",
             "paceline node --redis redis://h/ --concurrency 4 --lease 2s --name n",
             "paceline node list -o json",
+            "paceline node --role worker --role api",
+            "paceline node drain worker-1",
+            "paceline node undrain node_00000000000000000000000000",
+            "paceline config get",
+            "paceline config set --handler image.* timeout=5s concurrency=3",
+            "paceline config unset --handler image.resize timeout",
+            "paceline config unset",
             "paceline --namespace tenant node",
             "paceline run f.yaml --input {} --watch",
             "paceline run --watch=lines f.yaml",
@@ -199,6 +208,18 @@ mod tests {
             ("paceline node --concurrency 0", "0 is not in 1.."),
             ("paceline events --kind job.deed", "is not an event kind"),
             ("paceline events --from never", "or write now or start"),
+            ("paceline node --role boss", "`boss` is not a role"),
+            (
+                "paceline config set --handler a:b paused=true",
+                "the task type `a:b` contains",
+            ),
+            ("paceline config set timeout", "write it as FIELD=VALUE"),
+            (
+                "paceline config set timeout=5",
+                "`timeout` is \"5\", but must be a duration",
+            ),
+            ("paceline config set size=5", "`size` is not a setting"),
+            ("paceline config unset size", "`size` is not a setting"),
             ("paceline dlq purge", "|--all>"),
             (
                 "paceline job submit echo --header k",

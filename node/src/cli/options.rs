@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_types::duration;
+use paceline_types::{Role, duration};
 
 use super::log::LogFormat;
 use super::output::Format;
@@ -62,6 +62,9 @@ pub(crate) struct NodeOptions {
     /// Serve the task type `shell`: whoever submits jobs may then run programs here
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    /// What the node does, once for each: worker, scheduler, orchestrator, api; by default all
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<Role>,
     /// Name of the node, for readers; by default host and process id
     #[arg(long)]
     pub(crate) name: Option<String>,

@@ -61,6 +61,9 @@ impl Serving {
                 .lease(lease)
                 .leader_lease(lease.min(DEFAULT_LEADER_LEASE));
         }
+        if !options.roles.is_empty() {
+            builder = builder.roles(options.roles.iter().copied());
+        }
         if let Some(name) = &options.name {
             builder = builder.name(name);
         }

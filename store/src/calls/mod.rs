@@ -5,8 +5,10 @@
 
 use crate::StoreError;
 
+pub mod callbacks;
 pub mod cancel;
 pub mod commit;
+pub mod config;
 pub mod dead_letters;
 pub mod events;
 pub mod group;

@@ -11,6 +11,7 @@ mod groups;
 mod health;
 mod old_redis;
 mod programs;
+mod steering;
 mod wrong;
 
 use std::path::PathBuf;
