@@ -191,6 +191,12 @@ impl NodeBuilder {
         self
     }
 
+    /// The most urgent tier that has work, always, in place of shares: less urgent work waits for as
+    /// long as there is more urgent work.
+    pub fn strict_tiers(self) -> Self {
+        self.weights(TierWeights::strict())
+    }
+
     /// Longest result of a handler in bytes, up to 8 MiB. Default 256 KiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;

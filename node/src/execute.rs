@@ -82,11 +82,13 @@ pub(crate) fn max_attempts(policy: &RetryPolicy, dlq_after: Option<u32>) -> u32 
         .max(1)
 }
 
-/// Why a run must not start: runs that ended with their node have used up the attempts.
+/// Why a run must not start: runs that ended with their node have used up the attempts, or
+/// settings allow fewer than there were.
 pub(crate) fn used_up(attempt: u32, max_attempts: u32) -> Option<String> {
     (attempt > max_attempts).then(|| {
         format!(
-            "all {max_attempts} attempts are used up; the last one ended with the node that ran it"
+            "all {max_attempts} attempts are used up; the last one ended with the node that ran it, \
+             or the limit was lowered since"
         )
     })
 }

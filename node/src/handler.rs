@@ -16,7 +16,7 @@ pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(crate) type HandlerFn = Box<dyn Fn(Context, Bytes) -> HandlerFuture + Send + Sync>;
 
 /// What holds for every run of one handler. A job's own timeout, retry policy and retention
-/// come first.
+/// come first; before both comes what is set while nodes run (`Client::set_config`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HandlerOptions {
     /// Most runs at once on this node, at least 1. Default: only the node's slots limit it.

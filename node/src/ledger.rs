@@ -8,7 +8,7 @@ use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups,
     GroupsFlushed, InboxItem, JobPhase, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
     Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, StoredInstance, Survey,
-    TaskJob, TaskOutcome, Turn, TurnReply, Upstream, UpstreamJob,
+    TaskJob, TaskOutcome, Trails, Turn, TurnReply, Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -401,6 +401,13 @@ impl Lanes for ShardLedger {
     }
 }
 
+impl Trails for ShardLedger {
+    async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
+        let copied = self.store.copy_audit(self.shard, term.number()).await;
+        Ok(copied.map_err(refused)?.more)
+    }
+}
+
 impl Overview for ShardLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let found = self
@@ -415,6 +422,7 @@ impl Overview for ShardLedger {
             next_due_in: found.next_due_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
+            trails_due: found.trails_due,
             next_group_in: found.next_group_in,
         })
     }

@@ -33,7 +33,9 @@
 //!
 //! The parts: a pump per shard settles and claims (`pump`), each run is a task (`run`,
 //! `execute`), the heartbeat keeps the leases from a thread of its own (`heartbeat`), and each
-//! shard has its election (`election`), whose winner runs the orchestrator.
+//! shard has its election (`election`), whose winner runs the orchestrator. Around them: what
+//! wraps handlers (`middleware`), leaves them alone (`breaker`), tells the application
+//! (`callbacks`), and changes all that while it runs (`settings`).
 
 mod aggregate;
 mod breaker;
@@ -41,6 +43,7 @@ mod builder;
 pub mod builtin;
 mod callbacks;
 mod campaign;
+mod census;
 mod context;
 mod election;
 mod execute;

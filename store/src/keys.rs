@@ -3,7 +3,10 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`, `pushes:<number>`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
+//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
+//! `pushes:<number>`) are named in
+//! `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -36,10 +39,18 @@ pub(crate) struct Keys {
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
     pub(crate) paused: String,
+    /// Sorted set: jobs that are parked at a limit, by their arrival.
+    pub(crate) blocked: String,
+    /// Hash: limits by key.
+    pub(crate) limits: String,
+    /// Hash: what is paused, and the rates of tiers.
+    pub(crate) steering: String,
     /// Sorted set: dead letters by the time of death.
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
     pub(crate) ended: String,
+    /// Set: jobs that are audited and have not ended, as far as their trails are written.
+    pub(crate) audited: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
     /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
@@ -80,8 +91,12 @@ impl Keys {
             callbacks: key("callbacks"),
             delayed: key("delayed"),
             paused: key("paused"),
+            blocked: key("blocked"),
+            limits: key("limits"),
+            steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
+            audited: key("audited"),
             lanes: key("lanes"),
             waiting: key("waiting"),
             active_workflows: key("workflows:active"),
@@ -139,6 +154,11 @@ impl Keys {
     /// Hash: what the next job of a group is made of, how many messages stand, and since when.
     pub(crate) fn group_head(&self, escaped: &str) -> String {
         format!("{}group:{escaped}:head", self.prefix)
+    }
+
+    /// Stream: what happened to one audited job.
+    pub(crate) fn trail(&self, id: JobId) -> String {
+        format!("{}audit:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Sorted set: jobs with a tag, by creation.

@@ -7,11 +7,13 @@
 //! written for its predecessors parse here unchanged. Durations are read as Go duration
 //! strings (`"1m30s"`) and as integer nanoseconds, and written as strings.
 
+pub mod audit;
 pub mod duration;
 pub mod event;
 pub mod group;
 pub mod id;
 pub mod job;
+pub mod limit;
 pub mod name;
 mod nearest;
 pub mod node;
@@ -20,7 +22,9 @@ pub mod priority;
 pub mod retry;
 pub mod schedule;
 pub mod settings;
+pub mod stats;
 pub mod task;
+pub mod why;
 pub mod workflow;
 
 pub use bytes::Bytes;
@@ -28,6 +32,7 @@ pub use event::{Event, EventKind};
 pub use group::{Group, GroupLimits};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
+pub use limit::{Limit, LimitError, Rate};
 pub use name::{
     GroupKey, IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType,
     UniqueKey, Version,

@@ -64,6 +64,12 @@ impl Serving {
         if !options.roles.is_empty() {
             builder = builder.roles(options.roles.iter().copied());
         }
+        if let Some(weights) = options.weights {
+            builder = builder.weights(weights);
+        }
+        if options.strict_tiers {
+            builder = builder.strict_tiers();
+        }
         if let Some(name) = &options.name {
             builder = builder.name(name);
         }

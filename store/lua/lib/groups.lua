@@ -1,5 +1,6 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
+--@include lib/auditing.lua
 -- Groups: messages that stand until a flush makes one job of them. Names are escaped. A group in
 -- which nothing stands has no key.
 --   group:<name>       string, the messages in order, joined by ','
@@ -19,6 +20,8 @@ local function make_job(id, head, messages)
     if string.find('lSMH', letter, 1, true) then mark = 's' end
     if letter == 't' then
       redis.call('ZADD', prefix .. 'tag:' .. string.sub(field, 2), now, id)
+    elseif letter == 'A' then
+      audit(id)
     end
   end
   enqueue_packs(lane, mark, id, 1)

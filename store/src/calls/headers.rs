@@ -7,21 +7,26 @@ use paceline_types::EventKind;
 
 /// Scripts, and the Rust side of each.
 const SIDES: &[(&str, &str)] = &[
+    ("audit", include_str!("audit.rs")),
     ("beat", include_str!("node.rs")),
     ("cancel", include_str!("cancel.rs")),
     ("cancel_workflow", include_str!("workflow.rs")),
     ("check_lanes", include_str!("leader.rs")),
     ("commit", include_str!("commit.rs")),
     ("configure", include_str!("config.rs")),
+    ("copy_audit", include_str!("audit.rs")),
     ("drain", include_str!("node.rs")),
     ("expire_nodes", include_str!("leader.rs")),
     ("flush_group", include_str!("group.rs")),
     ("flush_groups", include_str!("group.rs")),
     ("get", include_str!("read.rs")),
+    ("get_limit", include_str!("limits.rs")),
     ("hold", include_str!("leadership.rs")),
     ("join", include_str!("node.rs")),
     ("leave", include_str!("node.rs")),
+    ("list_limits", include_str!("limits.rs")),
     ("overdue", include_str!("list/workflows.rs")),
+    ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),
     ("purge", include_str!("leader.rs")),
     ("purge_dead", include_str!("dead_letters.rs")),
@@ -31,6 +36,9 @@ const SIDES: &[(&str, &str)] = &[
     ("resume", include_str!("resume.rs")),
     ("retry", include_str!("retry.rs")),
     ("save_callbacks", include_str!("callbacks.rs")),
+    ("set_limit", include_str!("limits.rs")),
+    ("stats", include_str!("stats.rs")),
+    ("steer", include_str!("steering.rs")),
     ("submit", include_str!("submit.rs")),
     ("submit_workflow", include_str!("workflow.rs")),
     ("survey", include_str!("leader.rs")),
@@ -38,6 +46,7 @@ const SIDES: &[(&str, &str)] = &[
     ("take_callbacks", include_str!("callbacks.rs")),
     ("turn", include_str!("turn.rs")),
     ("watch", include_str!("watch.rs")),
+    ("why", include_str!("why.rs")),
 ];
 
 /// Answers that are read in one place for all of the leader's scripts.

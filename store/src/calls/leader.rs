@@ -33,6 +33,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// The event log has grown since the trails of audited jobs were last written.
+    pub trails_due: bool,
     /// When the next group is due.
     pub next_group_in: Option<Duration>,
 }
@@ -80,6 +82,7 @@ impl Store {
             &keys.ended,
             &keys.leader,
             &keys.recovering,
+            &keys.audited,
             &keys.groups_due,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
@@ -92,6 +95,7 @@ impl Store {
             next_due_in: due_in(reply.int()?),
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
+            trails_due: reply.int()? == 1,
             next_group_in: due_in(reply.int()?),
         })
     }

@@ -5,6 +5,7 @@
 
 use crate::StoreError;
 
+pub mod audit;
 pub mod callbacks;
 pub mod cancel;
 pub mod commit;
@@ -17,6 +18,7 @@ mod headers;
 pub mod inbox;
 pub mod leader;
 pub mod leadership;
+pub mod limits;
 pub mod list;
 pub mod measure;
 pub mod node;
@@ -25,9 +27,12 @@ pub mod read;
 pub mod recover;
 pub mod resume;
 pub mod retry;
+pub mod stats;
+pub mod steering;
 pub mod submit;
 pub mod turn;
 pub mod watch;
+pub mod why;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.

@@ -9,6 +9,7 @@ mod files;
 mod followed;
 mod groups;
 mod health;
+mod looking;
 mod old_redis;
 mod programs;
 mod steering;

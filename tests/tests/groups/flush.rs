@@ -170,6 +170,18 @@ feature_test! {
         assert_eq!(client.jobs(filter).await.unwrap().items.len(), 1);
     }
 
+    /// What a claim must look at, and what is noted of a job at its start, hold for it as well.
+    async fn a_job_of_a_group_is_held_to_its_limits_and_audited(env: Env) {
+        let (ride, mut heard) = listening(&env, |node| node).await;
+        let push = ride.client.push_raw("g", TYPE, json!(1)).max_size(1);
+        let pushed = push.limit("tenant").max_duration(NEVER).audited().await.unwrap();
+        assert!(env.keys().await.iter().any(|key| key.ends_with("}:audited")));
+        let job = ride.client.ended(pushed.jobs[0]).await;
+        assert_eq!((job.status, job.audited, job.limits.len()), (JobStatus::Completed, true, 1));
+        assert_eq!(heard.next().await, given("g", "[1]"));
+        ride.stop().await;
+    }
+
     /// A group waits without a node, and without a leader.
     async fn a_group_is_not_flushed_before_its_time(env: Env) {
         let (ride, mut heard) = listening(&env, |node| node).await;

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use paceline_client::{Client, Step, WorkflowBuilder};
 use paceline_node::{Context, NodeBuilder};
-use paceline_store::Store;
+use paceline_store::calls::callbacks::{CallbackPlace, CallbackRefusal, CallbacksLost};
+use paceline_store::{CallError, Store};
 use paceline_tests::{
-    Env, Gate, Look, Notes, Pen, SOON, Serve, eventually, feature_test, log, notes,
+    Backend, Env, Gate, Look, Notes, Pen, Proxy, SOON, Serve, eventually, feature_test, log, notes,
+    shared_redis,
 };
 use paceline_types::event::EventCursor;
-use paceline_types::{Event, EventKind, JobError, JobStatus, ShardIndex};
+use paceline_types::{Event, EventKind, JobError, JobStatus, NodeId, NodeInfo, ShardIndex};
 use serde_json::json;
 
 use crate::{LONG, done, options, tried};
@@ -209,6 +211,82 @@ feature_test! {
         works.stop().await;
     }
 
+    /// Contract row 112: history that was trimmed before it could be told is passed over, and what
+    /// follows is told.
+    async fn callbacks_go_on_where_the_log_was_trimmed(env: Env) {
+        let (pen, mut told) = notes();
+        let store = env.store().await;
+        let client = Client::from_store(store.clone());
+        let works = env.node().handle_raw("good", options(), async |_, _| Ok(done()));
+        let works = works.start().await.unwrap();
+        let first = telling(env.node(), "first", &pen).start().await.unwrap();
+        let places = awake(&client, &store, &mut told).await;
+        first.stop().await;
+        let happens = async || {
+            for n in 0..12 {
+                let job = client.submit_raw("good", json!(n)).await.unwrap();
+                job.wait().await.unwrap();
+            }
+        };
+        happens().await;
+        let mut raw = env.raw().await;
+        for key in env.keys().await.iter().filter(|key| key.ends_with("}:events")) {
+            let mut trim = redis::cmd("XTRIM");
+            trim.arg(key).arg("MAXLEN").arg(1);
+            let trimmed: u64 = trim.query_async(&mut raw).await.unwrap();
+            assert!(trimmed > 0, "{key}");
+        }
+        told.rest();
+        let second = telling(env.node(), "second", &pen).start().await.unwrap();
+        happens().await;
+        let counts = all_told(&store, &places, &mut told, BTreeMap::new()).await;
+        assert!(counts.values().all(|names| names.len() == 1), "{counts:?}");
+        second.stop().await;
+        works.stop().await;
+    }
+
+    /// Contract row 112: one node calls at a time; one that lost the right notes nothing, and the
+    /// next one begins where the last one noted.
+    async fn one_node_calls_and_notes_at_a_time(env: Env) {
+        let store = env.store().await;
+        let shard = store.each_shard().last().unwrap();
+        let join = async |number: u64, lease: Duration| {
+            let node_id = NodeId::from_parts(1, shard, number);
+            let told = json!({ "node_id": node_id, "task_types": [] });
+            let info: NodeInfo = serde_json::from_value(told).unwrap();
+            store.join(shard, &info, lease).await.unwrap();
+            node_id
+        };
+        let (one, two) = (join(1, LONG).await, join(2, LONG).await);
+        let end = store.last_event(shard).await.unwrap().unwrap();
+        let begun = store.take_callbacks(shard, one).await.unwrap();
+        let entry = |cursor: EventCursor| (cursor.millis, cursor.sequence);
+        assert_eq!((entry(begun.cursor), begun.passed), (entry(end), 2));
+        assert!(begun.cursor > end, "past everything that had happened");
+        assert_eq!(store.take_callbacks(shard, one).await.unwrap(), begun, "a lost reply");
+
+        let held = store.take_callbacks(shard, two).await;
+        assert!(matches!(held, Err(CallError::Refused(CallbackRefusal::Held))), "{held:?}");
+        let stranger = NodeId::from_parts(1, shard, 9);
+        let gone = store.take_callbacks(shard, stranger).await;
+        assert!(matches!(gone, Err(CallError::Refused(CallbackRefusal::Gone))), "{gone:?}");
+        let lost = store.save_callbacks(shard, two, begun, false).await;
+        assert!(matches!(lost, Err(CallError::Refused(CallbacksLost))), "{lost:?}");
+
+        let reached = CallbackPlace { cursor: EventCursor { index: 0, ..end }, passed: 1 };
+        store.save_callbacks(shard, one, reached, true).await.unwrap();
+        assert_eq!(store.take_callbacks(shard, two).await.unwrap(), reached);
+        let lost = store.save_callbacks(shard, one, begun, false).await;
+        assert!(matches!(lost, Err(CallError::Refused(CallbacksLost))), "{lost:?}");
+        store.save_callbacks(shard, two, reached, true).await.unwrap();
+
+        // The lease of the holder decides, and no leader is needed to see it end.
+        let three = join(3, Duration::from_millis(1)).await;
+        store.take_callbacks(shard, three).await.unwrap();
+        let taken = async || store.take_callbacks(shard, two).await.is_ok();
+        eventually("the lease of the holder is over", SOON, taken).await;
+    }
+
     /// Without callbacks nothing is read and nothing is stored for them.
     async fn callbacks_cost_nothing_where_there_are_none(env: Env) {
         let ride = env
@@ -219,4 +297,50 @@ feature_test! {
         ride.stop().await;
         assert!(env.keys().await.iter().all(|key| !key.ends_with("}:callbacks")));
     }
+}
+
+/// Contract row 112: a node that is cut off, and does not know it yet, loses the callbacks with its
+/// lease; when it comes back it calls no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_cut_off_calls_no_more() {
+    let env = Env::on(Backend::Standalone).await;
+    let proxy = Proxy::before(shared_redis().await.addr());
+    let (pen, mut told) = notes();
+    let store = env.store().await;
+    let client = Client::from_store(store.clone());
+    let second = Duration::from_secs(1);
+    let short = || env.node().lease(second).leader_lease(second);
+    let works = short().handle_raw("good", options(), async |_, _| Ok(done()));
+    let works = works.start().await.unwrap();
+    let cut_off = telling(short().redis(proxy.url()), "cut off", &pen);
+    let cut_off = cut_off.start().await.unwrap();
+    let places = awake(&client, &store, &mut told).await;
+    let other = telling(short(), "other", &pen).start().await.unwrap();
+    let id = cut_off.id();
+    proxy.pause();
+    for n in 0..20 {
+        client.submit_raw("good", json!(n)).await.unwrap();
+    }
+    let counts = all_told(&store, &places, &mut told, BTreeMap::new()).await;
+    assert!(counts.values().any(|names| names.contains(&"other")));
+    proxy.resume();
+    eventually("it comes back under another id", SOON, async || {
+        let nodes = client.nodes().await.unwrap();
+        cut_off.id() != id && nodes.iter().any(|node| node.node_id == cut_off.id())
+    })
+    .await;
+    let places: BTreeMap<_, _> = {
+        let events = log(&store).await.into_iter();
+        events.map(|event| (event.shard, event.cursor)).collect()
+    };
+    for n in 0..20 {
+        client.submit_raw("good", json!(n)).await.unwrap();
+    }
+    let counts = all_told(&store, &places, &mut told, counts).await;
+    for event in since(&store, &places).await {
+        assert_eq!(counts[&(event.shard, event.cursor)], ["other"], "{event:?}");
+    }
+    cut_off.stop().await;
+    other.stop().await;
+    works.stop().await;
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use paceline_client::DrainError;
 use paceline_node::{Context, NodeBuilder, RunningNode};
 use paceline_tests::{Env, Gate, SOON, Serve, eventually, feature_test, log, notes, throughout};
-use paceline_types::EventKind::{LeaderElected, LeaderLost};
+use paceline_types::EventKind::{LeaderElected, LeaderLost, NodeCrashDetected};
+use paceline_types::{NodeId, NodeInfo, ShardIndex};
 use serde_json::json;
 
 use crate::{LONG, done, leads_everywhere, options};
@@ -140,11 +141,17 @@ feature_test! {
         let unknown = client.drain(id).await.unwrap_err();
         assert!(matches!(unknown, DrainError::Unknown { node } if node == id), "{unknown}");
 
-        let dies = short().start().await.unwrap();
-        client.drain(dies.id()).await.unwrap();
+        // One that falls silent says nothing: the leader declares it dead.
+        let dies = NodeId::from_parts(1, ShardIndex(0), 7);
+        let told = json!({ "node_id": dies, "task_types": [] });
+        let told: NodeInfo = serde_json::from_value(told).unwrap();
+        let store = env.store().await;
+        store.join(ShardIndex(0), &told, Duration::from_secs(3)).await.unwrap();
+        client.drain(dies).await.unwrap();
         assert!(flag().await);
-        drop(dies);
         eventually("the dead node's flag is removed", SOON, async || !flag().await).await;
+        let crashed = log(&store).await.into_iter().find(|event| event.kind == NodeCrashDetected);
+        assert_eq!(crashed.unwrap().node_id, Some(dies));
         keeps_house.stop().await;
     }
 }

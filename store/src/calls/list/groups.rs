@@ -20,8 +20,9 @@ impl Store {
             let from: usize = step.position.parse().unwrap_or(0);
             let due = self.due_groups(step.shard, from, step.want).await?;
             let next = (due.len() == step.want).then(|| (from + step.want).to_string());
-            let found = self.groups(step.shard, due).await?;
-            walk.take(found, next);
+            let scanned = due.len();
+            let found = self.groups(step.shard, from, due).await?;
+            walk.take(found, next, scanned);
         }
         Ok(walk.page(self.shards()))
     }
@@ -49,12 +50,14 @@ impl Store {
         parts.chunks_exact(2).map(read).collect()
     }
 
-    /// How these groups stand; without those that were flushed meanwhile.
+    /// How these groups stand, each with the rank behind it; without those that were flushed
+    /// meanwhile.
     async fn groups(
         &self,
         shard: ShardIndex,
+        from: usize,
         due: Vec<(GroupKey, UnixMillis)>,
-    ) -> Result<Vec<Group>, StoreError> {
+    ) -> Result<Vec<(Group, String)>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
@@ -71,21 +74,22 @@ impl Store {
         let mut values = self.link.pipeline(&pipeline).await?.into_iter();
         let mut next = || values.next().unwrap_or(redis::Value::Nil);
         let mut found = Vec::with_capacity(due.len());
-        for (name, due_at) in due {
+        for (place, (name, due_at)) in due.into_iter().enumerate() {
             let head = bytes_of("HGET", next())?;
             let number = |value| Ok::<_, StoreError>(text_of("HGET", value)?.parse().unwrap_or(0));
             let (messages, first_at) = (number(next())?, number(next())?);
             // With both brackets.
             let bytes = number(next())? + 2;
             if let Some(template) = template_of(&head) {
-                found.push(Group {
+                let group = Group {
                     name,
                     task_type: template.task_type,
                     messages,
                     bytes,
                     first_at,
                     due_at,
-                });
+                };
+                found.push((group, (from + place + 1).to_string()));
             }
         }
         Ok(found)
