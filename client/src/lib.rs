@@ -36,6 +36,8 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
+//! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
+//!   [`Client::groups`], [`Client::flush_group`].
 //! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
 //!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
@@ -49,6 +51,7 @@ mod config;
 mod connect;
 mod dead_letters;
 mod group;
+mod groups;
 mod handle;
 mod jobs;
 mod limits;
@@ -67,6 +70,7 @@ mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
 pub use paceline_store::calls::delete::Deleted;
+pub use paceline_store::calls::group::Pushed;
 pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{
     JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
@@ -84,15 +88,17 @@ pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
-    NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
-    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
+    LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task,
+    TaskName, TaskType, Tier, UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId,
+    WorkflowStatus,
 };
 
 pub use audit::AuditError;
 pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
+pub use groups::{FlushGroupError, Push, PushError};
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::ResumeError;
 pub use jobs::bulk::Bulk;

@@ -15,6 +15,7 @@ use paceline_types::{
     Outcome, Role, Task, TierWeights,
 };
 
+use crate::aggregate::Aggregator;
 use crate::callbacks::Callback;
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
@@ -64,6 +65,14 @@ pub enum BuildError {
         /// The field, and what it must be.
         problem: String,
     },
+    /// Two aggregators for one task type.
+    #[error("`{0}` has two aggregators; register one for each task type")]
+    AggregatedTwice(String),
+    /// An aggregator that could never be asked.
+    #[error(
+        "the aggregator of `{0}` has no handler behind it; register one for that task type as well"
+    )]
+    Aggregator(String),
     /// The namespace is not a name.
     #[error("{0}")]
     Namespace(NameError),
@@ -99,6 +108,7 @@ pub struct NodeBuilder {
     pub(crate) exporter: Option<PrometheusHandle>,
     pub(crate) name: Option<String>,
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
+    pub(crate) aggregators: Vec<(String, Aggregator)>,
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) look: Duration,
@@ -121,6 +131,7 @@ impl Default for NodeBuilder {
             exporter: None,
             name: None,
             handlers: Vec::new(),
+            aggregators: Vec::new(),
             middleware: Layers::default(),
             callbacks: Vec::new(),
             look: DEFAULT_SETTINGS_INTERVAL,
@@ -398,11 +409,12 @@ impl NodeBuilder {
                 return Err(BuildError::Handler { handler, problem });
             }
         }
+        let builder = self.aggregated(&registry)?;
         Ok(Node {
             url,
             namespace,
             registry,
-            builder: self,
+            builder,
         })
     }
 

@@ -37,6 +37,7 @@
 //! wraps handlers (`middleware`), leaves them alone (`breaker`), tells the application
 //! (`callbacks`), and changes all that while it runs (`settings`).
 
+mod aggregate;
 mod breaker;
 mod builder;
 pub mod builtin;

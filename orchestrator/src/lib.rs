@@ -21,6 +21,7 @@ pub mod desk;
 mod draft;
 #[cfg(any(test, feature = "testing"))]
 pub mod graph;
+pub mod groups;
 pub mod instance;
 pub mod leader;
 #[cfg(any(test, feature = "testing"))]

@@ -108,6 +108,7 @@ struct State {
     tally: Tally,
     delayed: BTreeSet<(Duration, u64)>,
     timers: BTreeSet<(Duration, u64)>,
+    groups: BTreeSet<(Duration, u64)>,
     leases: BTreeMap<NodeId, (Duration, usize)>,
     dead: BTreeMap<NodeId, usize>,
     old_records: usize,
@@ -264,6 +265,14 @@ impl MemoryLedger {
         state.made += 1;
         let timer = (state.now + passes_in, state.made);
         state.timers.insert(timer);
+    }
+
+    /// Makes a group that is due at a time from now.
+    pub fn collect(&self, due_in: Duration) {
+        let mut state = self.state();
+        state.made += 1;
+        let due = (state.now + due_in, state.made);
+        state.groups.insert(due);
     }
 
     /// Leaves so much in the lanes that it takes so many steps to sweep them.

@@ -4,8 +4,8 @@
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
 //! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
-//! `waiters`, `parked`, `doomed`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`) are
-//! named in `lua/lib/` and in ARCHITECTURE.md.
+//! `waiters`, `parked`, `doomed`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
+//! `pushes:<number>`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -73,6 +73,8 @@ pub(crate) struct Keys {
     pub(crate) progress: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
+    /// Sorted set: groups by the moment of their flush.
+    pub(crate) groups_due: String,
 }
 
 impl Keys {
@@ -109,6 +111,7 @@ impl Keys {
             timers: key("timers"),
             progress: key("progress"),
             new_type_bell: key("bell*"),
+            groups_due: key("groups:due"),
             prefix,
         }
     }
@@ -146,6 +149,16 @@ impl Keys {
     /// String with a TTL: the job that an idempotency key made.
     pub(crate) fn idempotency(&self, escaped: &str) -> String {
         format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// String: the messages that stand in a group.
+    pub(crate) fn group(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}", self.prefix)
+    }
+
+    /// Hash: what the next job of a group is made of, how many messages stand, and since when.
+    pub(crate) fn group_head(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}:head", self.prefix)
     }
 
     /// Stream: what happened to one audited job.
@@ -187,6 +200,8 @@ mod tests {
             keys.bell("a.b"),
             keys.unique("x%7By"),
             keys.idempotency("x"),
+            keys.group("x"),
+            keys.group_head("x"),
             keys.tag("t"),
         ] {
             assert!(key.starts_with("{paceline:3}:"), "{key}");

@@ -46,6 +46,12 @@ async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
     refused(store.recover(SHARD, first, None, 100).await.map(drop));
     refused(store.purge(SHARD, first, 100).await.map(drop));
     refused(store.check_lanes(SHARD, first, None, 100).await.map(drop));
+    refused(
+        store
+            .flush_groups(SHARD, first, &[Bench::job_id(9)])
+            .await
+            .map(drop),
+    );
     refused(store.survey(SHARD, first).await.map(drop));
     refused(
         store

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Cursor, Delayed, Delivery, JobPhase, JobsExpired, Lanes, Ledger, LedgerError, Nodes, Overview,
-    Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers, Turn, TurnReply,
+    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
+    LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
+    Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::Store;
 use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
-use paceline_tests::{Backend, Env, log};
+use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
     Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
@@ -296,6 +298,7 @@ async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
         ledger.recover(&old, None, 10).await.err(),
         ledger.purge(&old, 10).await.err(),
         ledger.check_lanes(&old, None, 10).await.err(),
+        ledger.flush_due(&old, 10).await.err(),
         ledger.survey(&old).await.err(),
     ];
     for (place, answer) in answers.into_iter().enumerate() {
@@ -304,4 +307,49 @@ async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
     }
     assert_eq!(log(&bed.store).await.len(), events);
     ledger.survey(&new).await.unwrap();
+}
+
+/// What the flusher leans on: the same as of the ledger in memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_that_are_due_are_flushed_as_many_as_asked_for() {
+    let bed = RedisBed::on(Backend::Standalone).await;
+    let (_tenure, term) = Tenure::begin(1, Instant::now() + LONG);
+    bed.ledger.win(&term).await;
+    let ledger = &bed.ledger.ledger;
+    assert_eq!(
+        ledger.flush_due(&term, 2).await.unwrap(),
+        GroupsFlushed::default()
+    );
+    assert_eq!(ledger.survey(&term).await.unwrap().next_group_in, None);
+    let client = Client::from_store(bed.store.clone());
+    let push = async |name: &str, grace| {
+        let push = client.push_raw(name, "test", 1.into());
+        push.grace(grace).max_delay(LONG).await.unwrap();
+    };
+    for name in ["a", "b", "c"] {
+        push(name, Duration::from_millis(1)).await;
+    }
+    eventually("they are due", LONG, async || {
+        let groups = client.groups().await.unwrap().items;
+        let last = groups.iter().map(|group| group.due_at).max();
+        let job = client.submit_raw("clock", 1.into()).await.unwrap().id();
+        let now = client.job(job).await.unwrap().unwrap().created_at;
+        last.is_some_and(|last| last <= now)
+    })
+    .await;
+    push("d", LONG).await;
+    assert_eq!(
+        ledger.survey(&term).await.unwrap().next_group_in,
+        Some(Duration::ZERO)
+    );
+    let first = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!((first.made, first.next_due_in), (2, Some(Duration::ZERO)));
+    let second = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!(second.made, 1);
+    let wait = second.next_due_in.unwrap();
+    assert!(wait > Duration::ZERO && wait <= LONG, "{wait:?}");
+    let last = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!(last.made, 0);
+    let survey = ledger.survey(&term).await.unwrap().next_group_in.unwrap();
+    assert!(survey > Duration::ZERO && survey <= LONG, "{survey:?}");
 }

@@ -8,6 +8,7 @@ mod dev;
 mod dlq;
 mod events;
 mod failure;
+mod group;
 mod job;
 mod limit;
 mod log;
@@ -100,6 +101,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Limit(command) => limit::run(command, &globals, output).await,
         Command::Tier(command) => tier::run(command, &globals, output).await,
         Command::Type(command) => tier::run_type(command, &globals, output).await,
+        Command::Group(command) => group::run(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -208,6 +210,9 @@ mod tests {
             "paceline dlq retry --all --type image.resize",
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
+            "paceline group push g echo {} --grace 1s --max-delay 5s --max-size 10",
+            "paceline group list --limit 10 --cursor x",
+            "paceline group flush g",
             "paceline events --follow --from now --kind job.dead --type echo",
             "paceline bench jobs --count 10 --primaries 3 --nodes 3 --append-only --runs 2 --seed 1",
             "paceline bench latency --load 0.5 --time 1s --warm-up 10 -o json",

@@ -7,9 +7,10 @@ use paceline_types::{JobId, NodeId, WorkflowId};
 use super::{Fault, JobState, MemoryJob, MemoryLedger, State, take_due};
 use crate::desk::MAX_EFFECTS;
 use crate::ports::{
-    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, JobPhase, JobsExpired,
-    Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Promoted, Purged, ReadAhead,
-    Recovered, Retention, StoredInstance, Survey, TaskOutcome, Timers, Trails, Turn, TurnReply,
+    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
+    JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page,
+    Promoted, Purged, ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskOutcome, Timers,
+    Trails, Turn, TurnReply,
 };
 use crate::term::Term;
 
@@ -321,6 +322,29 @@ impl Timers for MemoryLedger {
     }
 }
 
+impl Groups for MemoryLedger {
+    async fn flush_due(&self, term: &Term, max: usize) -> Result<GroupsFlushed, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        let mut made = 0;
+        while made < max
+            && let Some(&(due, _)) = state.groups.first()
+            && due <= state.now
+        {
+            state.groups.pop_first();
+            made += 1;
+        }
+        let next = state
+            .groups
+            .first()
+            .map(|(due, _)| due.saturating_sub(state.now));
+        Ok(GroupsFlushed {
+            made,
+            next_due_in: next,
+        })
+    }
+}
+
 impl Nodes for MemoryLedger {
     async fn expire_nodes(&self, term: &Term) -> Result<Vec<NodeId>, LedgerError> {
         let mut state = self.state();
@@ -426,6 +450,7 @@ impl Overview for MemoryLedger {
             dead_nodes: !state.dead.is_empty() || state.leases.values().any(|l| l.0 <= now),
             purgeable: state.old_records > 0,
             trails_due: state.uncopied > 0,
+            next_group_in: state.groups.first().map(|(due, _)| due.saturating_sub(now)),
         })
     }
 }

@@ -47,6 +47,26 @@ pub trait Timers: Send + Sync {
     ) -> impl Future<Output = Result<JobsExpired, LedgerError>> + Send;
 }
 
+/// What a flush of groups did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupsFlushed {
+    /// Jobs that were made, one of each group.
+    pub made: usize,
+    /// When the next group is due, by the server's clock; zero if some are due already.
+    pub next_due_in: Option<Duration>,
+}
+
+/// Groups, in which messages stand until they become a job.
+pub trait Groups: Send + Sync {
+    /// Makes one job of each group that is due, earliest first, of at most `max`. A message is
+    /// in the group or in the job, at any moment in exactly one of them.
+    fn flush_due(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<GroupsFlushed, LedgerError>> + Send;
+}
+
 /// What a step of recovery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -148,6 +168,8 @@ pub struct Survey {
     pub purgeable: bool,
     /// Something may have happened to an audited job.
     pub trails_due: bool,
+    /// When the next group is due; zero if one is due already.
+    pub next_group_in: Option<Duration>,
 }
 
 /// One look at everything.
@@ -157,14 +179,20 @@ pub trait Overview: Send + Sync {
 }
 
 /// Everything that the leader's loop needs.
-pub trait World: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Trails + Overview {}
+pub trait World:
+    Ledger + Delayed + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
+{
+}
 
-impl<T: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Trails + Overview> World for T {}
+impl<T> World for T where
+    T: Ledger + Delayed + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
+{
+}
 
 /// Wakes the leader.
 ///
-/// Rung when an entry reaches the inbox, and when a job becomes the earliest of those that wait
-/// for their time. A lost ring costs latency only: the loop also looks by itself.
+/// Rung when an entry reaches the inbox, when a job becomes the earliest of those that wait
+/// for their time, and when a group becomes due soon. A lost ring costs latency only: the loop also looks by itself.
 pub trait Bell: Send {
     /// Returns after a ring, with true, or after about `at_most`, with false. A ring between two
     /// calls counts for the next one. Safe to drop before it returns.

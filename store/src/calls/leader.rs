@@ -37,6 +37,8 @@ pub struct Survey {
     pub trails_due: bool,
     /// When the next timer of a job passes.
     pub next_timer_in: Option<Duration>,
+    /// When the next group is due.
+    pub next_group_in: Option<Duration>,
 }
 
 /// What a promotion did.
@@ -84,6 +86,7 @@ impl Store {
             &keys.recovering,
             &keys.audited,
             &keys.timers,
+            &keys.groups_due,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -97,6 +100,7 @@ impl Store {
             purgeable: reply.int()? == 1,
             trails_due: reply.int()? == 1,
             next_timer_in: due_in(reply.int()?),
+            next_group_in: due_in(reply.int()?),
         })
     }
 

@@ -15,6 +15,7 @@ pub mod delete;
 pub mod edit;
 pub mod events;
 pub mod expire_jobs;
+pub mod group;
 #[cfg(test)]
 mod headers;
 pub mod inbox;

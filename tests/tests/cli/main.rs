@@ -7,6 +7,7 @@ mod crash;
 mod dev;
 mod files;
 mod followed;
+mod groups;
 mod health;
 mod limits;
 mod looking;
