@@ -36,39 +36,62 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
-//! * Events: [`Client::subscribe`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
+//!   not run: [`Client::why`]. Totals:
+//!   [`Client::stats`], [`Client::daily_stats`].
+//! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
+//! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
+//!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod audit;
+mod config;
 mod connect;
 mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
+mod limits;
 mod listing;
+mod nodes;
 mod request;
+mod stats;
+mod steer;
 mod submit;
 mod submit_command;
 mod submit_many;
 mod subscribe;
 mod wait;
+mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
 pub use paceline_store::calls::delete::Deleted;
-pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
+pub use paceline_store::calls::limits::{Holder, LimitUse};
+pub use paceline_store::calls::list::{
+    JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
+};
 pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::calls::requeue::Requeued;
+pub use paceline_store::calls::steering::{TierState, TypeState};
+pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
+pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
+pub use paceline_types::stats::{DayStats, Lane, Stats};
+pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
+    NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
+    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
+pub use audit::AuditError;
+pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
@@ -77,14 +100,18 @@ pub use jobs::bulk::Bulk;
 pub use jobs::cancel::{CancelByUnique, CancelByUniqueError, CancelJob};
 pub use jobs::retry::RetryError;
 pub use jobs::steer::{EditError, PauseError, RequeueError};
+pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
+pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_command::SubmitCommand;
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,
 };
+pub use why::{WhyError, WhyTarget};
 pub use workflow::{
     CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
 };

@@ -105,7 +105,7 @@ impl Client {
         let mut sorted = BTreeMap::<ShardIndex, Vec<NewJob>>::new();
         for request in jobs {
             let spec = self.checked(request.into())?;
-            let shard = self.store().shard_for(&spec, fallback);
+            let shard = self.store().shard_for(&spec, fallback)?;
             let id = new_job_id(shard);
             sorted.entry(shard).or_default().push(NewJob { id, spec });
         }

@@ -8,7 +8,7 @@ use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
     JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted,
     Purged, ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskJob, TaskOutcome, Timers,
-    Turn, TurnReply, Upstream, UpstreamJob,
+    Trails, Turn, TurnReply, Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -389,6 +389,13 @@ impl Lanes for ShardLedger {
     }
 }
 
+impl Trails for ShardLedger {
+    async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
+        let copied = self.store.copy_audit(self.shard, term.number()).await;
+        Ok(copied.map_err(refused)?.more)
+    }
+}
+
 impl Overview for ShardLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let found = self
@@ -404,6 +411,7 @@ impl Overview for ShardLedger {
             next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
+            trails_due: found.trails_due,
         })
     }
 }

@@ -9,7 +9,8 @@ use metrics::{
     gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
-use paceline_types::{Settlement, ShardIndex};
+use paceline_store::calls::stats::ShardStats;
+use paceline_types::{Settlement, ShardIndex, Tier};
 
 const CLAIMED: &str = "paceline_jobs_claimed_total";
 const COMPLETED: &str = "paceline_jobs_completed_total";
@@ -27,7 +28,18 @@ const FREE: &str = "paceline_free_slots";
 const BEATS_FAILED: &str = "paceline_heartbeats_failed_total";
 const FENCES: &str = "paceline_node_fenced_total";
 const LEADER: &str = "paceline_leader";
+const WAITING: &str = "paceline_waiting_jobs";
+const BLOCKED: &str = "paceline_blocked_jobs";
+const DELAYED: &str = "paceline_delayed_jobs";
+const DEAD_LETTERS: &str = "paceline_dead_letters";
+const OLDEST: &str = "paceline_oldest_waiting_seconds";
+const UNSERVED: &str = "paceline_unserved_lanes";
 const POLL_ERRORS: &str = "paceline_poll_errors_total";
+const BREAKER_OPEN: &str = "paceline_breaker_open";
+const BREAKER_OPENED: &str = "paceline_breaker_opened_total";
+const CALLBACKS: &str = "paceline_callbacks_total";
+const CALLBACKS_FAILED: &str = "paceline_callbacks_failed_total";
+const DRAINED: &str = "paceline_drained";
 const RECONNECTS: &str = "paceline_redis_reconnects_total";
 const RETRIES: &str = "paceline_redis_retries_total";
 const TIMEOUTS: &str = "paceline_redis_timeouts_total";
@@ -77,6 +89,12 @@ pub(crate) fn describe() {
             FENCES,
             "Times that this node gave up its runs since its lease was not safe",
         ),
+        (
+            BREAKER_OPENED,
+            "Times that a handler was left alone since it failed so often in a row",
+        ),
+        (CALLBACKS, "Callbacks that were called"),
+        (CALLBACKS_FAILED, "Callbacks that panicked or took too long"),
         (POLL_ERRORS, "Turns and bells that got no usable reply"),
         (
             RECONNECTS,
@@ -90,7 +108,41 @@ pub(crate) fn describe() {
     }
     describe_gauge!(RUNNING, "Runs at work now");
     describe_gauge!(FREE, "Run slots that are free");
+    describe_gauge!(
+        BREAKER_OPEN,
+        "1 while the breaker of the handler is not closed, else 0"
+    );
+    describe_gauge!(
+        DRAINED,
+        "1 while this node was told to claim no more, else 0"
+    );
     describe_gauge!(LEADER, "1 while this node leads the shard, else 0");
+    let census = [
+        (
+            WAITING,
+            "Jobs that wait in lanes, told by the shard's leader",
+        ),
+        (
+            BLOCKED,
+            "Jobs that wait behind a limit, told by the shard's leader",
+        ),
+        (
+            DELAYED,
+            "Jobs that wait for their time, told by the shard's leader",
+        ),
+        (DEAD_LETTERS, "Dead letters, told by the shard's leader"),
+        (
+            OLDEST,
+            "How long the oldest entry of the lanes has waited, told by the shard's leader",
+        ),
+        (
+            UNSERVED,
+            "Lanes with work of a type or version that no live node serves, told by the shard's leader",
+        ),
+    ];
+    for (name, description) in census {
+        describe_gauge!(name, description);
+    }
     describe_histogram!(TURN_SETTLED, "Jobs settled by one turn");
     describe_histogram!(TURN_CLAIMED, "Jobs claimed by one turn");
     describe_histogram!(DURATION, Unit::Seconds, "Time that handlers took");
@@ -101,6 +153,8 @@ pub(crate) fn describe() {
 pub(crate) struct HandlerMetrics {
     pub(crate) claimed: Counter,
     pub(crate) duration: Histogram,
+    breaker_open: Gauge,
+    breaker_opened: Counter,
     completed: Counter,
     failed: Counter,
     dead: Counter,
@@ -116,11 +170,21 @@ impl HandlerMetrics {
         HandlerMetrics {
             claimed: counter(CLAIMED),
             duration: histogram!(DURATION, "handler" => pattern.to_owned()),
+            breaker_open: gauge!(BREAKER_OPEN, "handler" => pattern.to_owned()),
+            breaker_opened: counter(BREAKER_OPENED),
             completed: counter(COMPLETED),
             failed: counter(FAILED),
             dead: counter(DEAD),
             retried: counter(RETRIED),
             released: counter(RELEASED),
+        }
+    }
+
+    /// Tells that the breaker opened or closed.
+    pub(crate) fn breaker(&self, open: bool) {
+        self.breaker_open.set(if open { 1.0 } else { 0.0 });
+        if open {
+            self.breaker_opened.increment(1);
         }
     }
 
@@ -175,10 +239,74 @@ impl ShardMetrics {
     }
 }
 
+/// What the leader of a shard counts in it.
+#[derive(Clone)]
+pub(crate) struct CensusMetrics {
+    waiting: [Gauge; 3],
+    blocked: Gauge,
+    delayed: Gauge,
+    dead_letters: Gauge,
+    oldest: Gauge,
+    unserved: Gauge,
+}
+
+impl CensusMetrics {
+    pub(crate) fn new(shard: ShardIndex) -> CensusMetrics {
+        let shard = shard.to_string();
+        let gauge = |name: &'static str| gauge!(name, "shard" => shard.clone());
+        let waiting =
+            |tier: Tier| gauge!(WAITING, "shard" => shard.clone(), "tier" => tier.to_string());
+        CensusMetrics {
+            waiting: Tier::ALL.map(waiting),
+            blocked: gauge(BLOCKED),
+            delayed: gauge(DELAYED),
+            dead_letters: gauge(DEAD_LETTERS),
+            oldest: gauge(OLDEST),
+            unserved: gauge(UNSERVED),
+        }
+    }
+
+    /// Shows what was counted.
+    pub(crate) fn show(&self, stats: &ShardStats, unserved: usize) {
+        // Beyond 2^52 the last digits do not matter.
+        let float = |count: u64| count as f64;
+        for (gauge, tier) in self.waiting.iter().zip(Tier::ALL) {
+            gauge.set(float(stats.waiting(tier)));
+        }
+        self.blocked.set(float(stats.blocked));
+        self.delayed.set(float(stats.delayed));
+        self.dead_letters.set(float(stats.dead));
+        self.oldest
+            .set(float(stats.oldest_age().unwrap_or(0)) / 1_000.0);
+        self.unserved.set(unserved as f64);
+    }
+
+    /// Shows nothing any more.
+    pub(crate) fn clear(&self) {
+        self.show(&ShardStats::default(), 0);
+    }
+}
+
+/// Metrics of callbacks.
+pub(crate) struct CallbackMetrics {
+    pub(crate) called: Counter,
+    pub(crate) failed: Counter,
+}
+
+impl CallbackMetrics {
+    pub(crate) fn new() -> CallbackMetrics {
+        CallbackMetrics {
+            called: counter!(CALLBACKS),
+            failed: counter!(CALLBACKS_FAILED),
+        }
+    }
+}
+
 /// Metrics that are read off the node about once a second.
 pub(crate) struct NodeMetrics {
     pub(crate) running: Gauge,
     pub(crate) free: Gauge,
+    pub(crate) drained: Gauge,
     pub(crate) reconnects: Counter,
     pub(crate) retries: Counter,
     pub(crate) timeouts: Counter,
@@ -189,6 +317,7 @@ impl NodeMetrics {
         NodeMetrics {
             running: gauge!(RUNNING),
             free: gauge!(FREE),
+            drained: gauge!(DRAINED),
             reconnects: counter!(RECONNECTS),
             retries: counter!(RETRIES),
             timeouts: counter!(TIMEOUTS),
@@ -209,6 +338,7 @@ mod tests {
             let metrics = HandlerMetrics::new("image.*");
             metrics.duration.record(0.02);
             metrics.settled(&Settlement::Dead { error: "x".into() });
+            metrics.breaker(true);
             ShardMetrics::new(ShardIndex(3)).leader.set(1.0);
         });
         let text = handle.render();
@@ -217,6 +347,8 @@ mod tests {
             r#"paceline_jobs_failed_total{handler="image.*"} 1"#,
             r#"paceline_handler_duration_seconds_bucket{handler="image.*",le="0.05"} 1"#,
             r#"paceline_leader{shard="3"} 1"#,
+            r#"paceline_breaker_open{handler="image.*"} 1"#,
+            r#"paceline_breaker_opened_total{handler="image.*"} 1"#,
             "# HELP paceline_leader 1 while this node leads the shard, else 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -11,6 +11,7 @@
 --@include lib/lanes.lua
 --@include lib/jobs.lua
 --@include lib/leaving.lua
+--@include lib/limits.lua
 
 local id, after, reason = string.sub(KEYS[2], -26), tonumber(ARGV[2]), ARGV[3]
 local ident, policy = job_header(id)
@@ -20,6 +21,9 @@ local state = parse_state(read_state(id))
 if TERMINAL[state.letter] then return { 'state', state.letter } end
 local due = after == 0 and 0 or now + after
 leave_place(id, ident, state)
+-- What waits for a limit waits no more, and what was granted a slot gives it back.
+for _, key in ipairs(limits().keys_of(policy)) do limits().release(key, id, true) end
+announce_lanes()
 redis.call('ZADD', prefix .. 'paused', now, id)
 if after > 0 then
   redis.call('ZADD', prefix .. 'delayed', due, id)

@@ -3,7 +3,7 @@
      stop, and goes to its lane when its handler has, unless it completed.
   keys    1 events, 2 record (j:<id>)
   args    1 event cap
-  reply   {'ok'} (it waits in its lane) | {'requested'} (it runs) | {'unknown'}
+  reply   {'ok'} (it waits in its lane, or for a limit) | {'requested'} (it runs) | {'unknown'}
           | {'state', letter} (it has ended) | {'stopping'} (it runs, and was to end for another
           reason)
   events  job.dispatched, job.resumed
@@ -29,7 +29,7 @@ end
 local state = parse_state(read_state(id))
 local letter = state.letter
 if TERMINAL[letter] then return { 'state', letter } end
-if not letter or letter == 'P' then return { 'ok' } end
+if not letter or letter == 'P' or letter == 'B' then return { 'ok' } end
 leave_place(id, ident, state)
 if letter == 'Z' then state.errors = 0 end
 return_to_lane(lane_of(ident), id)

@@ -12,6 +12,7 @@
 --@include lib/lanes.lua
 --@include lib/jobs.lua
 --@include lib/arming.lua
+--@include lib/auditing.lua
 
 local function retry_job(id)
   local ident, policy = job_header(id)
@@ -28,6 +29,7 @@ local function retry_job(id)
   end
   redis.call('ZREM', prefix .. 'dead', id)
   state.attempt, state.crashes, state.errors = 0, 0, 0
+  if policy_field(policy, 'A') then audit(id) end
   return_to_lane(lane_of(ident), id)
   arm_start(id, policy)
   write_state(id, format_state('P', state, '-', state.tail))

@@ -1,4 +1,4 @@
-//! The model of Paceline: ids, names, jobs, workflows, policies, events.
+//! The model of Paceline: ids, names, jobs, workflows, schedules, policies, events.
 //!
 //! Pure by rule: no IO, no clock, no randomness, no async runtime. What needs the time or a
 //! random number takes it as an argument.
@@ -7,30 +7,40 @@
 //! written for its predecessors parse here unchanged. Durations are read as Go duration
 //! strings (`"1m30s"`) and as integer nanoseconds, and written as strings.
 
+pub mod audit;
 pub mod duration;
 pub mod event;
 pub mod id;
 pub mod job;
+pub mod limit;
 pub mod name;
+mod nearest;
 pub mod node;
 pub mod outcome;
 pub mod priority;
 pub mod retry;
+pub mod schedule;
+pub mod settings;
+pub mod stats;
 pub mod task;
+pub mod why;
 pub mod workflow;
 
 pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
+pub use limit::{Limit, LimitError, Rate};
 pub use name::{
     IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
     Version,
 };
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
+pub use schedule::Schedule;
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

@@ -202,16 +202,16 @@ name_type!(
     Namespace, "the namespace", 64, strict, STRICT
 );
 name_type!(
+    /// The name of a schedule, unique in its namespace.
+    ScheduleId, "the schedule id", 128, strict, STRICT
+);
+name_type!(
     /// At most one unfinished job may hold it.
     UniqueKey, "the unique key", 256, free, FREE
 );
 name_type!(
     /// What a limit on concurrency or rate is declared for; jobs that carry it share it.
     LimitKey, "the limit key", 256, free, FREE
-);
-name_type!(
-    /// Names a schedule in its namespace.
-    ScheduleId, "the schedule id", 128, strict, STRICT
 );
 name_type!(
     /// A submit that is repeated with the same one returns the first job.

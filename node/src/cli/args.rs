@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, job, node, run, workflow};
+use super::{bench, config, dev, dlq, events, job, limit, node, run, stats, tier, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -36,6 +36,20 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// How much waits, runs and has ended
+    Stats(stats::Stats),
+    /// Settings that nodes take up while they run
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Limits that jobs share by their keys
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// Tiers: pause, resume, rate
+    #[command(subcommand)]
+    Tier(tier::TierCommand),
+    /// Task types: pause, resume
+    #[command(subcommand)]
+    Type(tier::TypeCommand),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

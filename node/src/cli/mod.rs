@@ -2,12 +2,14 @@
 
 mod args;
 mod bench;
+mod config;
 mod connect;
 mod dev;
 mod dlq;
 mod events;
 mod failure;
 mod job;
+mod limit;
 mod log;
 mod node;
 mod options;
@@ -18,7 +20,9 @@ mod serve;
 mod show;
 mod signal;
 mod source;
+mod stats;
 mod table;
+mod tier;
 mod time;
 mod workflow;
 
@@ -91,6 +95,11 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Stats(command) => stats::run(command, &globals, output).await,
+        Command::Config(command) => config::run(command, &globals, output).await,
+        Command::Limit(command) => limit::run(command, &globals, output).await,
+        Command::Tier(command) => tier::run(command, &globals, output).await,
+        Command::Type(command) => tier::run_type(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -145,6 +154,13 @@ mod tests {
             "paceline dev --data /tmp/x --allow-shell --http 127.0.0.1:9100",
             "paceline node --redis redis://h/ --concurrency 4 --lease 2s --name n",
             "paceline node list -o json",
+            "paceline node --role worker --role api",
+            "paceline node drain worker-1",
+            "paceline node undrain node_00000000000000000000000000",
+            "paceline config get",
+            "paceline config set --handler image.* timeout=5s concurrency=3",
+            "paceline config unset --handler image.resize timeout",
+            "paceline config unset",
             "paceline --namespace tenant node",
             "paceline run f.yaml --input {} --watch",
             "paceline run --watch=lines f.yaml",
@@ -152,7 +168,11 @@ mod tests {
             "paceline job submit echo {} --priority 8 --delay 5s --tag a --tag b --header k=v --wait",
             &format!("paceline job get {job}"),
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
+            "paceline job list --since 2h --until 2026-01-31 --payload user.id=7 --unique k",
             &format!("paceline job cancel {job} {job} --reason why"),
+            &format!("paceline job why {job}"),
+            &format!("paceline job why {workflow}/a"),
+            &format!("paceline job audit {job}"),
             &format!("paceline job retry {job}"),
             &format!("paceline job retry {job} --as-new"),
             "paceline job retry --status dead --type image.resize --tag a --yes",
@@ -168,7 +188,22 @@ mod tests {
             "paceline workflow list --status failed",
             &format!("paceline workflow cancel {workflow}"),
             "paceline workflow validate f.yaml",
+            "paceline stats --days 90",
             "paceline dlq list",
+            "paceline limit set tenant7 --max 5 --rate 10 --burst 20",
+            "paceline limit get tenant7",
+            "paceline limit list -o json",
+            "paceline limit unset tenant7",
+            "paceline tier list",
+            "paceline tier pause low",
+            "paceline tier resume high",
+            "paceline tier set normal --rate 2.5",
+            "paceline tier set normal --no-rate",
+            "paceline type list",
+            "paceline type pause image.resize",
+            "paceline type resume image.resize",
+            "paceline node --strict-tiers",
+            "paceline node --weights 100,50,10",
             &format!("paceline dlq retry {job}"),
             "paceline dlq retry --all --type image.resize",
             "paceline dlq purge --all",
@@ -195,6 +230,8 @@ mod tests {
                 "paceline job list --status done",
                 "use one of pending, scheduled",
             ),
+            ("paceline job list --since soon", "`soon` is not a time"),
+            ("paceline job list --payload x", "write PATH=VALUE"),
             (
                 "paceline job list --limit 101",
                 "write a number from 1 to 100",
@@ -203,7 +240,33 @@ mod tests {
             ("paceline node --concurrency 0", "0 is not in 1.."),
             ("paceline events --kind job.deed", "is not an event kind"),
             ("paceline events --from never", "or write now or start"),
+            ("paceline stats --days 91", "write a number from 1 to 90"),
+            ("paceline node --role boss", "`boss` is not a role"),
+            (
+                "paceline config set --handler a:b paused=true",
+                "the task type `a:b` contains",
+            ),
+            ("paceline config set timeout", "write it as FIELD=VALUE"),
+            (
+                "paceline config set timeout=5",
+                "`timeout` is \"5\", but must be a duration",
+            ),
+            ("paceline config set size=5", "`size` is not a setting"),
+            ("paceline config unset size", "`size` is not a setting"),
             ("paceline dlq purge", "|--all>"),
+            ("paceline limit set k", "--max <N>|--rate"),
+            ("paceline limit set k --max 0", "0 is not in 1.."),
+            ("paceline tier set low", "--rate <PER_SECOND>|--no-rate"),
+            (
+                "paceline tier pause lowest",
+                "[possible values: high, normal, low]",
+            ),
+            ("paceline node --weights 1,2", "write three numbers"),
+            ("paceline node --weights 1,0,3", "write three numbers"),
+            (
+                "paceline node --weights 1,2,3 --strict-tiers",
+                "cannot be used with",
+            ),
             (
                 "paceline job submit echo --header k",
                 "write it as NAME=VALUE",

@@ -122,6 +122,13 @@ pub trait Lanes: Send + Sync {
     ) -> impl Future<Output = Result<LanesChecked, LedgerError>> + Send;
 }
 
+/// The audit trails of jobs that asked for one.
+pub trait Trails: Send + Sync {
+    /// Copies a bounded stretch of the event log to the trails, from where the last call ended.
+    /// Says whether there is more; each event is copied once.
+    fn copy_trails(&self, term: &Term) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+}
+
 /// What waits for the leader of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -139,6 +146,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// Something may have happened to an audited job.
+    pub trails_due: bool,
 }
 
 /// One look at everything.
@@ -148,9 +157,9 @@ pub trait Overview: Send + Sync {
 }
 
 /// Everything that the leader's loop needs.
-pub trait World: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Overview {}
+pub trait World: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Trails + Overview {}
 
-impl<T: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Overview> World for T {}
+impl<T: Ledger + Delayed + Timers + Nodes + Retention + Lanes + Trails + Overview> World for T {}
 
 /// Wakes the leader.
 ///

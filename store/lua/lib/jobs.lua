@@ -5,9 +5,11 @@
 --         H heartbeat timeout (all three in ms), F schedule that fired, A audited, t tag,
 --         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
---         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
---         letter: P waiting, S scheduled, R retrying, Z paused, C completed, K skipped, D dead,
---         X cancelled. x: '-' of P, due time of S, R (and Z, 0 when resumed by hand only), time of
+--         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended,
+--         unless it was delayed, cancelled or parked before.
+--         letter: P waiting, B parked at a limit, S scheduled, R retrying, Z paused, C completed,
+--         K skipped, D dead, X cancelled. x: '-' of P, 'g' in the lane of those that were granted
+--         slots; the key that it is parked at of B; due time of S, R (and Z, 0 when resumed by hand only), time of
 --         removal of C, K, D, X (0: kept).
 --         tail: result of C, else why. rest: 'f<run>', the newest run whose end was refused, and
 --         fields of newer versions, kept as they are.
@@ -46,6 +48,11 @@ end
 
 local function lane_of(ident)
   return string.match(ident, '^[^\31]+')
+end
+
+-- The lane that a job stands in which waits.
+local function waits_in(ident, state)
+  return state.x == 'g' and lane_of(ident) .. ',g' or lane_of(ident)
 end
 
 local function in_workflow(ident)

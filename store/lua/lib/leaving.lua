@@ -8,8 +8,8 @@ local function leave_place(id, ident, state)
   elseif letter == 'Z' then
     redis.call('ZREM', prefix .. 'delayed', id)
     redis.call('ZREM', prefix .. 'paused', id)
-  else
-    leave_lane(lane_of(ident), id)
+  elseif letter ~= 'B' then
+    leave_lane(waits_in(ident, state), id)
   end
 end
 

@@ -7,21 +7,28 @@ use paceline_types::EventKind;
 
 /// Scripts, and the Rust side of each.
 const SIDES: &[(&str, &str)] = &[
+    ("audit", include_str!("audit.rs")),
     ("beat", include_str!("node.rs")),
     ("cancel", include_str!("cancel.rs")),
     ("cancel_workflow", include_str!("workflow.rs")),
     ("check_lanes", include_str!("leader.rs")),
     ("commit", include_str!("commit.rs")),
+    ("configure", include_str!("config.rs")),
+    ("copy_audit", include_str!("audit.rs")),
     ("delete", include_str!("delete.rs")),
+    ("drain", include_str!("node.rs")),
     ("edit", include_str!("edit.rs")),
     ("expire_jobs", include_str!("expire_jobs.rs")),
     ("expire_nodes", include_str!("leader.rs")),
     ("get", include_str!("read.rs")),
+    ("get_limit", include_str!("limits.rs")),
     ("hold", include_str!("leadership.rs")),
     ("join", include_str!("node.rs")),
     ("leave", include_str!("node.rs")),
+    ("list_limits", include_str!("limits.rs")),
     ("overdue", include_str!("list/workflows.rs")),
     ("pause", include_str!("pause.rs")),
+    ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),
     ("purge", include_str!("leader.rs")),
     ("purge_dead", include_str!("dead_letters.rs")),
@@ -31,12 +38,18 @@ const SIDES: &[(&str, &str)] = &[
     ("resign", include_str!("leadership.rs")),
     ("resume", include_str!("resume.rs")),
     ("retry", include_str!("retry.rs")),
+    ("save_callbacks", include_str!("callbacks.rs")),
+    ("set_limit", include_str!("limits.rs")),
+    ("stats", include_str!("stats.rs")),
+    ("steer", include_str!("steering.rs")),
     ("submit", include_str!("submit.rs")),
     ("submit_workflow", include_str!("workflow.rs")),
     ("survey", include_str!("leader.rs")),
     ("take", include_str!("leadership.rs")),
+    ("take_callbacks", include_str!("callbacks.rs")),
     ("turn", include_str!("turn.rs")),
     ("watch", include_str!("watch.rs")),
+    ("why", include_str!("why.rs")),
 ];
 
 /// Answers that are read in one place for all of the leader's scripts.
@@ -170,5 +183,34 @@ fn the_header_names_exactly_the_events_that_are_emitted() {
             .map(str::to_owned)
             .collect();
         assert_eq!(promised, emitted(&source), "{name}.lua");
+    }
+}
+
+/// Trap W43: what is declared is really published. The kinds of workflows are chosen by the
+/// orchestrator and written by `commit` as they are.
+#[test]
+fn every_kind_of_event_is_written_by_somebody() {
+    let orchestrator = Path::new(env!("CARGO_MANIFEST_DIR")).join("../orchestrator/src");
+    let mut chosen = String::new();
+    let mut folders = vec![orchestrator];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the orchestrator's sources") {
+            let path = entry.expect("an entry").path();
+            let name = path.to_string_lossy();
+            if path.is_dir() && !name.contains("test") {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.contains("test") {
+                chosen.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+            }
+        }
+    }
+    let scripts: BTreeSet<String> = SIDES
+        .iter()
+        .flat_map(|(name, _)| emitted(&lua(&format!("{name}.lua"))))
+        .collect();
+    for kind in EventKind::ALL {
+        let written =
+            scripts.contains(kind.as_str()) || chosen.contains(&format!("EventKind::{kind:?}"));
+        assert!(written, "nobody writes {kind}");
     }
 }

@@ -5,8 +5,11 @@
 
 use crate::StoreError;
 
+pub mod audit;
+pub mod callbacks;
 pub mod cancel;
 pub mod commit;
+pub mod config;
 pub mod dead_letters;
 pub mod delete;
 pub mod edit;
@@ -17,6 +20,7 @@ mod headers;
 pub mod inbox;
 pub mod leader;
 pub mod leadership;
+pub mod limits;
 pub mod list;
 pub mod measure;
 pub mod node;
@@ -28,9 +32,12 @@ pub mod report;
 pub mod requeue;
 pub mod resume;
 pub mod retry;
+pub mod stats;
+pub mod steering;
 pub mod submit;
 pub mod turn;
 pub mod watch;
+pub mod why;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.

@@ -8,9 +8,12 @@ mod dev;
 mod files;
 mod followed;
 mod health;
+mod limits;
+mod looking;
 mod old_redis;
 mod programs;
 mod steer;
+mod steering;
 mod wrong;
 
 use std::path::PathBuf;

@@ -14,6 +14,7 @@ mod dead_letters;
 mod deadlines;
 mod failures;
 mod heartbeats;
+mod keeps;
 mod keys;
 mod limits;
 mod listing;

@@ -23,6 +23,7 @@ fn is_fixed(key: &str) -> bool {
         "leader",
         "leases",
         "nodes",
+        "stats:days",
         "meta",
     ];
     // Tokens of bells: one at most for each task type, and the last turns of a node that lives.
@@ -47,7 +48,7 @@ fn short() -> HandlerOptions {
 }
 
 feature_test! {
-    /// I16: for jobs of every kind and end.
+    /// Row 106, traps W34 and W35, I16: for jobs of every kind and end.
     async fn after_retention_only_the_fixed_keys_are_left(env: Env) {
         let ride = env
             .ride(|node| node.handle_raw("t", short(), async |context: Context, payload| {
@@ -76,6 +77,7 @@ feature_test! {
                     .idempotency_ttl(Duration::from_millis(500))
                     .tags(["all", &name])
                     .header("a", "b")
+                    .audited()
                     .delay(Duration::from_millis(delay));
                 handles.push(submit.await.unwrap());
             }

@@ -1,8 +1,8 @@
 //! `paceline job get` and `paceline job list`.
 
 use clap::Args;
-use paceline_client::JobFilter;
-use paceline_types::{Job as Record, JobId, JobStatus, Tag, TaskType};
+use paceline_client::{JobFilter, NameError, PayloadFilter, UniqueKey};
+use paceline_types::{Job as Record, JobId, JobStatus, Tag, TaskType, UnixMillis};
 use serde::Serialize;
 
 use crate::cli::connect::connect;
@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::options::{Globals, PageOptions};
 use crate::cli::output::Output;
 use crate::cli::show;
+use crate::cli::time::parse_moment;
 
 /// Which jobs to list.
 #[derive(Debug, Args)]
@@ -23,6 +24,24 @@ pub(crate) struct List {
     /// Only with this tag
     #[arg(long)]
     tag: Option<Tag>,
+    /// Only with this unique key
+    #[arg(long, value_name = "KEY", value_parser = unique_key)]
+    unique: Option<UniqueKey>,
+    /// Only accepted since then: 2026-01-31, 2026-01-31T08:15:00Z, or so long ago, such as 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    since: Option<UnixMillis>,
+    /// Only accepted before then
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    until: Option<UnixMillis>,
+    /// Only ended since then
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    ended_since: Option<UnixMillis>,
+    /// Only ended before then
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    ended_until: Option<UnixMillis>,
+    /// Only with this value in the payload; there is no index, so every job is read, page by page
+    #[arg(long, value_name = "PATH=VALUE")]
+    payload: Option<PayloadFilter>,
     #[command(flatten)]
     page: PageOptions,
 }
@@ -32,6 +51,8 @@ struct Jobs<'a> {
     jobs: &'a [Record],
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned: Option<usize>,
 }
 
 /// Shows one job.
@@ -47,12 +68,25 @@ pub(super) async fn run(list: List, globals: &Globals, output: Output) -> Result
         status,
         task_type,
         tag,
+        unique,
+        since,
+        until,
+        ended_since,
+        ended_until,
+        payload,
         page,
     } = list;
+    let searched = payload.is_some();
     let filter = JobFilter {
         status,
         task_type,
         tag,
+        unique_key: unique,
+        created_since: since,
+        created_until: until,
+        ended_since,
+        ended_until,
+        payload,
     };
     let client = connect(globals).await?;
     let mut list = client.jobs(filter).limit(page.limit);
@@ -60,7 +94,20 @@ pub(super) async fn run(list: List, globals: &Globals, output: Output) -> Result
         list = list.after(cursor);
     }
     let page = list.await?;
-    list_jobs(output, &page.items, page.next.as_deref())
+    let told = Jobs {
+        jobs: &page.items,
+        next: page.next.as_deref(),
+        scanned: Some(page.scanned),
+    };
+    output.page(&told, &show::jobs(output, &page.items), told.next)?;
+    if searched {
+        output.note(&format!("{} jobs were read for this page", page.scanned));
+    }
+    Ok(())
+}
+
+fn unique_key(text: &str) -> Result<UniqueKey, NameError> {
+    UniqueKey::new(text)
 }
 
 /// One page of jobs; of dead letters as well.
@@ -69,5 +116,10 @@ pub(crate) fn list_jobs(
     jobs: &[Record],
     next: Option<&str>,
 ) -> Result<(), Failure> {
-    output.page(&Jobs { jobs, next }, &show::jobs(output, jobs), next)
+    let told = Jobs {
+        jobs,
+        next,
+        scanned: None,
+    };
+    output.page(&told, &show::jobs(output, jobs), next)
 }

@@ -1,5 +1,6 @@
 //! `paceline job`: submit, look at and steer jobs, one file for each verb.
 
+mod audit;
 mod cancel;
 mod delete;
 mod edit;
@@ -8,8 +9,10 @@ mod set_going;
 mod submit;
 mod tell;
 mod which;
+mod why;
 
 use clap::Subcommand;
+use paceline_client::WhyTarget;
 use paceline_types::JobId;
 
 use super::failure::Failure;
@@ -26,6 +29,16 @@ pub(crate) enum Job {
     Submit(Box<submit::Submit>),
     /// Show a job
     Get {
+        /// Its id
+        id: JobId,
+    },
+    /// Say why a job is not running, or a task of a workflow
+    Why {
+        /// The job's id, or WORKFLOW/TASK
+        id: WhyTarget,
+    },
+    /// Show what happened to a job
+    Audit {
         /// Its id
         id: JobId,
     },
@@ -65,6 +78,8 @@ pub(crate) async fn run(command: Job, globals: &Globals, output: Output) -> Resu
     match command {
         Job::Submit(submit) => submit::run(*submit, globals, output).await,
         Job::Get { id } => list::get(id, globals, output).await,
+        Job::Why { id } => why::run(id, globals, output).await,
+        Job::Audit { id } => audit::run(id, globals, output).await,
         Job::List(list) => list::run(list, globals, output).await,
         Job::Cancel(cancel) => cancel::run(cancel, globals, output).await,
         Job::Retry(retry) => set_going::retry(retry, globals, output).await,

@@ -59,6 +59,7 @@ impl Which {
             status: self.status,
             task_type: self.task_type,
             tag: self.tag,
+            ..JobFilter::default()
         }))
     }
 }
