@@ -1,4 +1,4 @@
-//! The model of Paceline: ids, names, jobs, workflows, policies, events.
+//! The model of Paceline: ids, names, jobs, workflows, schedules, policies, events.
 //!
 //! Pure by rule: no IO, no clock, no randomness, no async runtime. What needs the time or a
 //! random number takes it as an argument.
@@ -12,10 +12,12 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod name;
+mod nearest;
 pub mod node;
 pub mod outcome;
 pub mod priority;
 pub mod retry;
+pub mod schedule;
 pub mod task;
 pub mod workflow;
 
@@ -31,6 +33,7 @@ pub use node::NodeInfo;
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
+pub use schedule::Schedule;
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

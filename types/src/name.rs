@@ -202,6 +202,10 @@ name_type!(
     Namespace, "the namespace", 64, strict, STRICT
 );
 name_type!(
+    /// The name of a schedule, unique in its namespace.
+    ScheduleId, "the schedule id", 128, strict, STRICT
+);
+name_type!(
     /// At most one unfinished job may hold it.
     UniqueKey, "the unique key", 256, free, FREE
 );

@@ -7,13 +7,12 @@
 //! Linear in tasks and dependencies: duplicates are found by a stamp for each task.
 
 mod cycles;
-mod nearest;
 
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use nearest::nearest;
+use crate::nearest::nearest;
 
 use super::plan::{Plan, PlannedTask, UpstreamTasks};
 use super::{DefinitionError, ResultFrom, TaskDefinition, WorkflowDefinition};

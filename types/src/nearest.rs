@@ -7,7 +7,7 @@ const MAX_COMPARED: usize = 10_000;
 const MAX_LENGTH: usize = 128;
 
 /// The first of the names that differs from `name` least, if it is near enough to be meant.
-pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_LENGTH {
         return None;
     }
