@@ -34,6 +34,9 @@
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
+//! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
+//!   [`Client::pause_schedule`], [`Client::resume_schedule`], [`Client::delete_schedule`],
+//!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
 //! * Events: [`Client::subscribe`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
@@ -45,6 +48,7 @@ mod handle;
 mod jobs;
 mod listing;
 mod request;
+mod schedules;
 mod submit;
 mod submit_many;
 mod subscribe;
@@ -57,11 +61,13 @@ pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
+pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, ShardIndex, Tag, Task, TaskName, TaskType, UniqueKey, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    RetryPolicy, Schedule, ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex, Tag, Task,
+    TaskName, TaskType, UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use connect::{Client, ClientBuilder, ConnectError};
@@ -70,6 +76,7 @@ pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
+pub use schedules::{Applied, FireByHand, PutSchedule, PutScheduleError, ScheduleError};
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use paceline_store::RedisUrl;
 use paceline_types::{
-    DEFAULT_MAX_PAYLOAD, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace, Outcome, Task,
-    TierWeights,
+    DEFAULT_MAX_PAYLOAD, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace, Outcome,
+    ScheduleDefinition, ScheduleId, Task, TierWeights,
 };
 
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
 use crate::node::{Node, RunningNode, StartError};
+use crate::periodic::{DEFAULT_PERIOD, Provider};
 use crate::registry::{Pattern, Registry};
 
 /// Run slots of a node unless configured otherwise.
@@ -57,6 +58,9 @@ pub enum BuildError {
     /// The address of Redis.
     #[error("{0}")]
     Url(String),
+    /// A name that no provider of schedules may have.
+    #[error("the name of a provider of schedules: {0}")]
+    Provider(#[source] NameError),
     /// Any other option.
     #[error("{option} is {given}, but must be {allowed}")]
     Option {
@@ -86,6 +90,9 @@ pub struct NodeBuilder {
     pub(crate) exporter: Option<PrometheusHandle>,
     pub(crate) name: Option<String>,
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
+    pub(crate) periodic: Vec<Provider>,
+    pub(crate) period: Duration,
+    wrong_provider: Option<NameError>,
 }
 
 impl Default for NodeBuilder {
@@ -104,6 +111,9 @@ impl Default for NodeBuilder {
             exporter: None,
             name: None,
             handlers: Vec::new(),
+            periodic: Vec::new(),
+            period: DEFAULT_PERIOD,
+            wrong_provider: None,
         }
     }
 }
@@ -225,6 +235,38 @@ impl NodeBuilder {
         self
     }
 
+    /// Keeps the schedules that `provider` names: it is asked when this node begins to lead the
+    /// first shard, and again every minute; what it names is created and changed, and what it
+    /// made before and names no longer is deleted. An error or a panic leaves all as it is.
+    ///
+    /// `name` marks the schedules as its own; it touches no others. Register the same provider on
+    /// every node: the one that leads asks.
+    ///
+    /// ```no_run
+    /// # use paceline_node::Node;
+    /// # use paceline_types::ScheduleDefinition;
+    /// # async fn schedules_of_tenants() -> Result<Vec<ScheduleDefinition>, String> { Ok(vec![]) }
+    /// let node = Node::builder().periodic("tenants", schedules_of_tenants);
+    /// ```
+    pub fn periodic<F, Fut, E>(mut self, name: impl AsRef<str>, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<ScheduleDefinition>, E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        match ScheduleId::new(name.as_ref()) {
+            Ok(name) => self.periodic.push(Provider::new(name, provider)),
+            Err(error) => self.wrong_provider = Some(error),
+        }
+        self
+    }
+
+    /// How often providers of schedules are asked. Default one minute.
+    pub fn period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
     /// Checks everything that can be checked without Redis.
     ///
     /// # Errors
@@ -259,6 +301,12 @@ impl NodeBuilder {
         if self.max_payload == 0 || self.max_payload > MAX_PAYLOAD_CEILING {
             let given = u64::try_from(self.max_payload).unwrap_or(u64::MAX);
             return wrong("the payload limit", given, "between 1 byte and 8 MiB");
+        }
+        if self.period.is_zero() {
+            return wrong("the period of providers", 0, "longer than zero");
+        }
+        if let Some(error) = &self.wrong_provider {
+            return Err(BuildError::Provider(error.clone()));
         }
         let url: RedisUrl = self
             .url

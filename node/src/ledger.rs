@@ -7,8 +7,8 @@ use std::time::Duration;
 use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
     Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
-    ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskJob, TaskOutcome, Turn, TurnReply,
-    Upstream, UpstreamJob,
+    ReadAhead, Recovered, Retention, Schedules, StoredInstance, StoredSchedule, Survey, TaskJob,
+    TaskOutcome, Turn, TurnReply, Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -18,7 +18,8 @@ use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
 use paceline_store::calls::leadership::LeaderBell;
 use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::{CallError, Fenced, Store, StoreError};
-use paceline_types::{JobId, JobStatus, NodeId, ShardIndex, TaskName, WorkflowId};
+use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
+use paceline_types::{JobId, JobStatus, NodeId, ScheduleId, ShardIndex, TaskName, WorkflowId};
 
 /// One shard, as its leader sees it.
 #[derive(Clone, Debug)]
@@ -375,6 +376,38 @@ impl Lanes for ShardLedger {
     }
 }
 
+impl Schedules for ShardLedger {
+    fn shard(&self) -> ShardIndex {
+        self.shard
+    }
+
+    async fn due_schedules(&self, _: &Term, max: usize) -> Result<DueSchedules, LedgerError> {
+        let due = self.store.due_schedules(self.shard, max).await;
+        due.map_err(unavailable)
+    }
+
+    async fn schedule_definitions(
+        &self,
+        _: &Term,
+        ids: &[ScheduleId],
+    ) -> Result<Vec<Option<StoredSchedule>>, LedgerError> {
+        let found = self.store.schedule_definitions(self.shard, ids).await;
+        let stored = |(revision, definition)| StoredSchedule {
+            revision,
+            definition,
+        };
+        let found = found.map_err(unavailable)?.into_iter();
+        Ok(found.map(|found| found.map(stored)).collect())
+    }
+
+    async fn fire(&self, term: &Term, steps: Vec<FiringStep>) -> Result<Fired, LedgerError> {
+        self.store
+            .fire(self.shard, term.number(), &steps)
+            .await
+            .map_err(refused)
+    }
+}
+
 impl Overview for ShardLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let found = self
@@ -389,6 +422,7 @@ impl Overview for ShardLedger {
             next_due_in: found.next_due_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
+            next_firing_in: found.next_firing_in,
         })
     }
 }

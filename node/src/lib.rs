@@ -52,6 +52,7 @@ pub mod ledger;
 mod node;
 mod owned;
 mod panics;
+mod periodic;
 mod phase;
 mod pump;
 #[cfg(doctest)]
@@ -69,3 +70,4 @@ pub use context::Context;
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
 pub use node::{Node, RunningNode, StartError};
+pub use periodic::DEFAULT_PERIOD;

@@ -20,7 +20,7 @@ use crate::owned::persist;
 use crate::phase::Phase;
 use crate::registry::Registry;
 use crate::telemetry::{self, HandlerMetrics};
-use crate::{election, panics, pump};
+use crate::{election, panics, periodic, pump};
 
 /// How long a node that stops tries to tell Redis what its handlers came to.
 const LAST_SETTLES: Duration = Duration::from_secs(5);
@@ -147,6 +147,10 @@ impl Node {
                 pumps.spawn(pumping(&kit, seat, &phases));
             }
             elections.spawn(electing(&kit, seat, &phases));
+        }
+        for provider in builder.periodic {
+            let (kit, phase) = (Arc::clone(&kit), phases.clone());
+            elections.spawn(periodic::run(kit, provider, builder.period, phase));
         }
         let subject = Subject {
             seats,

@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Workflows,
     Survey,
     Promoter,
+    Scheduler,
     Deadlines,
     Recovery,
     Retention,
@@ -17,10 +18,11 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 7] = [
+    pub(crate) const ALL: [Service; 8] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
+        Service::Scheduler,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
@@ -32,6 +34,7 @@ impl Service {
             Service::Workflows => "workflows",
             Service::Survey => "survey",
             Service::Promoter => "promoter",
+            Service::Scheduler => "scheduler",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

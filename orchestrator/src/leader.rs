@@ -24,6 +24,7 @@ use crate::promoter::{self, Promoter};
 use crate::reconciler::{self, Reconciler};
 use crate::recovery::{self, Recovery};
 use crate::retention::{self, Sweeper};
+use crate::scheduler::{self, Scheduler};
 use crate::term::Term;
 use crate::workflows::{self, Workflows};
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub workflows: workflows::Options,
     /// Delayed work.
     pub promoter: promoter::Options,
+    /// Schedules.
+    pub scheduler: scheduler::Options,
     /// Execution timeouts of workflows.
     pub deadlines: deadlines::Options,
     /// Dead nodes.
@@ -80,6 +83,7 @@ impl Default for Options {
         Options {
             workflows: workflows::Options::default(),
             promoter: promoter::Options::default(),
+            scheduler: scheduler::Options::default(),
             deadlines: deadlines::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
@@ -130,6 +134,7 @@ pub struct Leader<W, B> {
     desk: Desk<W>,
     workflows: Workflows,
     promoter: Promoter<W>,
+    scheduler: Scheduler<W>,
     deadlines: Deadlines,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
@@ -153,6 +158,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             desk: Desk::new(world.clone(), options.workflows.cache_bytes),
             workflows: Workflows::new(options.workflows.clone()),
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
+            scheduler: Scheduler::new(world.clone(), options.scheduler.clone()),
             deadlines: Deadlines::new(options.deadlines.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
@@ -232,6 +238,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Workflows => self.run_workflows(term).await,
             Service::Survey => self.survey(term, now).await,
             Service::Promoter => self.promote(term).await,
+            Service::Scheduler => self.fire(term).await,
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
@@ -278,6 +285,9 @@ impl<W: World, B: Bell> Leader<W, B> {
         if let Some(due_in) = survey.next_due_in {
             self.agenda.hasten(Service::Promoter, now + due_in);
         }
+        if let Some(due_in) = survey.next_firing_in {
+            self.agenda.hasten(Service::Scheduler, now + due_in);
+        }
         Ok(())
     }
 
@@ -285,6 +295,13 @@ impl<W: World, B: Bell> Leader<W, B> {
         let report = self.promoter.tick(term).await?;
         let again_at = report.again_in.map(|wait| Instant::now() + wait);
         self.agenda.set(Service::Promoter, again_at);
+        Ok(())
+    }
+
+    async fn fire(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.scheduler.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Scheduler, again_at);
         Ok(())
     }
 

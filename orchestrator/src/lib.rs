@@ -30,6 +30,7 @@ pub mod promoter;
 pub mod reconciler;
 pub mod recovery;
 pub mod retention;
+pub mod scheduler;
 pub mod term;
 pub mod transition;
 pub mod workflows;

@@ -18,5 +18,9 @@ end
 local reply = { tostring(now) }
 for _, id in ipairs(redis.call('SRANDMEMBER', prefix .. 'cancels:' .. node, 100)) do
   reply[#reply + 1] = id
+  -- Its run was ended already, so no settle of it will take the order back.
+  if redis.call('HEXISTS', prefix .. 'runs', id) == 0 then
+    redis.call('SREM', prefix .. 'cancels:' .. node, id)
+  end
 end
 return reply

@@ -1,10 +1,11 @@
 #!lua flags=no-writes
 --[[ survey: what there is to do for the leader, in one look.
   keys    1 events, 2 inbox, 3 workflows:unfinished, 4 workflows:deadlines, 5 delayed, 6 leases,
-          7 ended, 8 leader, 9 recovering
+          7 ended, 8 leader, 9 recovering, 10 schedules:due, 11 schedules:ended
   args    1 term
   reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
-          job (-1 none), dead nodes (0|1), purgeable (0|1)} | {'fenced', newest term}
+          job (-1 none), dead nodes (0|1), purgeable (0|1), ms until the next
+          schedule is due (-1 none, 0 also when a buffered firing may start)} | {'fenced', newest term}
   events  none
 ]]
 --@include lib/base.lua
@@ -17,5 +18,9 @@ local function due(name)
 end
 local next_due = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')[2]
 next_due = next_due and math.max(0, tonumber(next_due) - now) or -1
+local next_firing = redis.call('ZRANGE', KEYS[10], 0, 0, 'WITHSCORES')[2]
+next_firing = next_firing and math.max(0, tonumber(next_firing) - now) or -1
+if redis.call('EXISTS', KEYS[11]) == 1 then next_firing = 0 end
 return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]), next_due,
-  math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])), due(KEYS[7]) }
+  math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])), due(KEYS[7]),
+  next_firing }

@@ -3,7 +3,9 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`,
+//! `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/` and in
+//! ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -53,6 +55,12 @@ pub(crate) struct Keys {
     pub(crate) recovering: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
+    /// Sorted set: all schedules, by creation.
+    pub(crate) schedules: String,
+    /// Sorted set: schedules that fire, by when to look at them.
+    pub(crate) due_schedules: String,
+    /// Set: schedules with firings that waited for a run which has ended.
+    pub(crate) ended_schedules: String,
 }
 
 impl Keys {
@@ -80,6 +88,9 @@ impl Keys {
             reference: key("bench"),
             recovering: key("recovering"),
             new_type_bell: key("bell*"),
+            schedules: key("schedules"),
+            due_schedules: key("schedules:due"),
+            ended_schedules: key("schedules:ended"),
             prefix,
         }
     }
@@ -122,6 +133,11 @@ impl Keys {
     /// Sorted set: jobs with a tag, by creation.
     pub(crate) fn tag(&self, tag: &str) -> String {
         format!("{}tag:{tag}", self.prefix)
+    }
+
+    /// Set: the schedules that a periodic provider keeps.
+    pub(crate) fn periodic(&self, provider: &str) -> String {
+        format!("{}periodic:{provider}", self.prefix)
     }
 
     /// Channel: cancellations for a node.

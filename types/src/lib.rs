@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod priority;
 pub mod retry;
 pub mod schedule;
+pub mod scheduled;
 pub mod task;
 pub mod workflow;
 
@@ -34,6 +35,7 @@ pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
 pub use schedule::Schedule;
+pub use scheduled::{JobTemplate, ScheduleDefinition, ScheduleInfo};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

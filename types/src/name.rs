@@ -214,10 +214,6 @@ name_type!(
     LimitKey, "the limit key", 256, free, FREE
 );
 name_type!(
-    /// Names a schedule in its namespace.
-    ScheduleId, "the schedule id", 128, strict, STRICT
-);
-name_type!(
     /// A submit that is repeated with the same one returns the first job.
     IdempotencyKey, "the idempotency key", 256, free, FREE
 );

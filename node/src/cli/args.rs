@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, job, node, run, workflow};
+use super::{bench, dev, dlq, events, job, node, run, schedule, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
+    /// Schedules: what starts by itself
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),

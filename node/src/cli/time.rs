@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use paceline_types::schedule::Zone;
 use paceline_types::{UnixMillis, duration};
 
 const MINUTE: u64 = 60;
@@ -36,6 +38,32 @@ fn date(days: u64) -> (u64, u64, u64) {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
+}
+
+/// A moment in the time of a zone, with its offset: `2026-01-31T09:15:00+01:00`.
+pub(crate) fn local(zone: Zone, at: UnixMillis) -> String {
+    let moment = i64::try_from(at).ok();
+    match moment.and_then(DateTime::<Utc>::from_timestamp_millis) {
+        Some(moment) => moment
+            .with_timezone(&zone.0)
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        None => at.to_string(),
+    }
+}
+
+/// For options that take a moment: RFC 3339, or milliseconds since 1970.
+pub(crate) fn parse_moment(text: &str) -> Result<UnixMillis, String> {
+    if let Ok(millis) = text.parse() {
+        return Ok(millis);
+    }
+    let moment = DateTime::parse_from_rfc3339(text).ok();
+    let millis = moment.and_then(|moment| UnixMillis::try_from(moment.timestamp_millis()).ok());
+    millis.ok_or_else(|| {
+        format!(
+            "`{text}` is not a time; write it such as 2030-01-31T09:00:00Z or \
+             2030-01-31T09:00:00+02:00"
+        )
+    })
 }
 
 /// How long something took: `340ms`, `2.4s`, `3m12s`.

@@ -33,6 +33,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// When the next schedule is due; zero also when a firing that waited may start.
+    pub next_firing_in: Option<Duration>,
 }
 
 /// What a promotion did.
@@ -57,7 +59,7 @@ pub struct LanesChecked {
     pub next: Option<String>,
 }
 
-fn due_in(millis: i64) -> Option<Duration> {
+pub(super) fn due_in(millis: i64) -> Option<Duration> {
     u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
@@ -78,6 +80,8 @@ impl Store {
             &keys.ended,
             &keys.leader,
             &keys.recovering,
+            &keys.due_schedules,
+            &keys.ended_schedules,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -89,6 +93,7 @@ impl Store {
             next_due_in: due_in(reply.int()?),
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
+            next_firing_in: due_in(reply.int()?),
         })
     }
 

@@ -22,6 +22,7 @@ pub mod read;
 pub mod recover;
 pub mod resume;
 pub mod retry;
+pub mod schedule;
 pub mod submit;
 pub mod turn;
 pub mod watch;

@@ -10,6 +10,7 @@ mod followed;
 mod health;
 mod old_redis;
 mod programs;
+mod schedules;
 mod wrong;
 
 use std::path::PathBuf;

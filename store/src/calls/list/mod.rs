@@ -7,6 +7,7 @@
 
 mod cursor;
 mod jobs;
+mod schedules;
 mod sources;
 mod walk;
 mod workflows;
