@@ -8,7 +8,7 @@ use paceline_store::calls::list::JobFilter;
 use paceline_store::calls::resume::ResumeRefusal;
 use paceline_store::calls::retry::RetryRefusal;
 use paceline_store::{CallError, StoreError};
-use paceline_types::{Job, JobId, JobStatus, NodeInfo};
+use paceline_types::{Job, JobId, JobStatus};
 
 use crate::{Client, DeadLetters, Listing};
 
@@ -178,14 +178,6 @@ impl Client {
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.clone())
-    }
-
-    /// The nodes that are alive.
-    ///
-    /// # Errors
-    /// When Redis could not be asked.
-    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, StoreError> {
-        self.store().nodes().await
     }
 }
 

@@ -38,17 +38,24 @@
 //!   [`Client::pause_schedule`], [`Client::resume_schedule`], [`Client::delete_schedule`],
 //!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
 //! * Events: [`Client::subscribe`].
+//! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
+//! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
+//!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod config;
 mod connect;
 mod dead_letters;
 mod group;
 mod handle;
 mod jobs;
+mod limits;
 mod listing;
+mod nodes;
 mod request;
 mod schedules;
+mod steer;
 mod submit;
 mod submit_many;
 mod subscribe;
@@ -56,27 +63,36 @@ mod wait;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::steering::{TierState, TypeState};
+pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
 pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
+pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, NameError, NodeId, NodeInfo, Priority,
-    RetryPolicy, Schedule, ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex, Tag, Task,
-    TaskName, TaskType, UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
+    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
+    NodeInfo, Priority, Rate, RetryPolicy, Schedule, ScheduleDefinition, ScheduleId, ScheduleInfo,
+    ShardIndex, Tag, Task, TaskName, TaskType, Tier, UniqueKey, UnixMillis, WorkflowDefinition,
+    WorkflowId, WorkflowStatus,
 };
 
+pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
 pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
+pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use schedules::{Applied, FireByHand, PutSchedule, PutScheduleError, ScheduleError};
+pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{

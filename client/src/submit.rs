@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use paceline_store::StoreError;
-use paceline_store::calls::submit::{NewJob, SubmitRefusal, Submitted};
+use paceline_store::calls::submit::{KeysApart, NewJob, SubmitRefusal, Submitted};
 use paceline_types::job::Due;
 use paceline_types::{
     JobId, JobSpec, Priority, RetryPolicy, ShardIndex, Task, UniqueKey, UnixMillis, WorkflowId,
@@ -42,6 +42,9 @@ pub enum SubmitError {
         /// The client's limit.
         limit: usize,
     },
+    /// Its keys, unique or of limits, lead to different shards. Nothing was sent.
+    #[error(transparent)]
+    KeysApart(#[from] KeysApart),
     /// The unique key is held by a job that has not ended. Nothing was stored.
     #[error("the unique key {key} is held by {holder}, which has not ended")]
     Duplicate {
@@ -82,6 +85,7 @@ impl SubmitError {
             SubmitError::Stopped => true,
             SubmitError::Invalid(_)
             | SubmitError::TooLarge { .. }
+            | SubmitError::KeysApart(_)
             | SubmitError::Duplicate { .. }
             | SubmitError::InThePast { .. }
             | SubmitError::NotSent(_) => false,
@@ -160,7 +164,7 @@ impl<T: HasOutput> IntoFuture for Submit<T> {
             } = self;
             let spec = client.checked(request)?;
             let fallback = client.spread();
-            let shard = client.store().shard_for(&spec, fallback);
+            let shard = client.store().shard_for(&spec, fallback)?;
             let id = new_job_id(shard);
             let submitted = client.inner.group.submit(NewJob { id, spec }).await?;
             Ok(JobHandle::accepted(client, Accepted::of(id, submitted)))

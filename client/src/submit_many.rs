@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use paceline_store::calls::submit::NewJob;
+use paceline_store::calls::submit::{KeysApart, NewJob};
 use paceline_store::{Store, StoreError};
 use paceline_types::{JobSpec, ShardIndex};
 
@@ -55,9 +55,12 @@ impl Client {
         let mut block = Block::default();
         for request in jobs {
             let place = results.len();
-            match self.checked(request.into()) {
-                Ok(spec) => {
-                    let shard = self.shard_in_block(&spec, &mut block);
+            let checked = self.checked(request.into()).and_then(|spec| {
+                let shard = self.shard_in_block(&spec, &mut block)?;
+                Ok((shard, spec))
+            });
+            match checked {
+                Ok((shard, spec)) => {
                     let id = new_job_id(shard);
                     let job = NewJob { id, spec };
                     sorted
@@ -95,7 +98,7 @@ impl Client {
         }
     }
 
-    fn shard_in_block(&self, spec: &JobSpec, block: &mut Block) -> ShardIndex {
+    fn shard_in_block(&self, spec: &JobSpec, block: &mut Block) -> Result<ShardIndex, KeysApart> {
         let current = match block.shard {
             Some(shard) if block.len < MAX_BATCH => shard,
             _ => {
@@ -107,9 +110,9 @@ impl Client {
                 shard
             }
         };
-        let shard = self.store().shard_for(spec, current);
+        let shard = self.store().shard_for(spec, current)?;
         block.len += usize::from(shard == current);
-        shard
+        Ok(shard)
     }
 }
 

@@ -1,5 +1,9 @@
 //! How a node is put together; every mistake is found before anything is started.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,12 +11,14 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use paceline_store::RedisUrl;
 use paceline_types::{
-    DEFAULT_MAX_PAYLOAD, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace, Outcome,
-    ScheduleDefinition, ScheduleId, Task, TierWeights,
+    DEFAULT_MAX_PAYLOAD, Event, EventKind, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace,
+    Outcome, Role, ScheduleDefinition, ScheduleId, Task, TierWeights,
 };
 
+use crate::callbacks::Callback;
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
+use crate::middleware::{Layers, Middleware};
 use crate::node::{Node, RunningNode, StartError};
 use crate::periodic::{DEFAULT_PERIOD, Provider};
 use crate::registry::{Pattern, Registry};
@@ -28,6 +34,13 @@ pub const DEFAULT_LEADER_LEASE: Duration = Duration::from_secs(5);
 
 /// How long a node that stops waits for running handlers unless configured otherwise.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+/// How often a node looks for changed settings unless configured otherwise.
+pub const DEFAULT_SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shortest and longest time between two looks for changed settings.
+const SETTINGS_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(10);
 
 /// Shortest lease: below it, an ordinary pause of the process would look like its death.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -93,6 +106,10 @@ pub struct NodeBuilder {
     pub(crate) periodic: Vec<Provider>,
     pub(crate) period: Duration,
     wrong_provider: Option<NameError>,
+    pub(crate) middleware: Layers,
+    pub(crate) callbacks: Vec<Callback>,
+    pub(crate) look: Duration,
+    pub(crate) roles: BTreeSet<Role>,
 }
 
 impl Default for NodeBuilder {
@@ -114,6 +131,10 @@ impl Default for NodeBuilder {
             periodic: Vec::new(),
             period: DEFAULT_PERIOD,
             wrong_provider: None,
+            middleware: Layers::default(),
+            callbacks: Vec::new(),
+            look: DEFAULT_SETTINGS_INTERVAL,
+            roles: Role::ALL.into(),
         }
     }
 }
@@ -169,6 +190,12 @@ impl NodeBuilder {
         self
     }
 
+    /// The most urgent tier that has work, always, in place of shares: less urgent work waits for as
+    /// long as there is more urgent work.
+    pub fn strict_tiers(self) -> Self {
+        self.weights(TierWeights::strict())
+    }
+
     /// Longest result of a handler in bytes, up to 8 MiB. Default 256 KiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
@@ -190,6 +217,90 @@ impl NodeBuilder {
     /// What readers know the node by. Default: host name and process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// What the node does. Default: everything.
+    ///
+    /// A leader does the work of [`Role::Scheduler`] and of [`Role::Orchestrator`], so these two
+    /// come together. Without [`Role::Worker`] handlers are not served, and without [`Role::Api`]
+    /// nothing listens at the address of [`NodeBuilder::http`].
+    ///
+    /// ```
+    /// # use paceline_node::{Node, Role};
+    /// let leads = Node::builder().roles([Role::Scheduler, Role::Orchestrator]);
+    /// let works = Node::builder().roles([Role::Worker]);
+    /// # let _ = (leads, works);
+    /// ```
+    pub fn roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
+        self.roles = roles.into_iter().collect();
+        self
+    }
+
+    /// How often the node looks for settings that changed (`Client::set_config`), with one command
+    /// each: 100 ms to 10 s. Default 5 s.
+    pub fn settings_interval(mut self, every: Duration) -> Self {
+        self.look = every;
+        self
+    }
+
+    /// Calls `callback` for events of this kind, wherever in the cluster they come from: a job
+    /// that completed, failed, died, was paused, resumed or cancelled, a workflow that ended, and
+    /// so on.
+    ///
+    /// Each event reaches the callbacks of one node, at least once: after a crash another node
+    /// with callbacks goes on, and may repeat the last second's. The first node of a namespace
+    /// that has callbacks begins with what happens from then on. In each shard one call is made
+    /// after the other, in the order of events; a call that takes longer than 30 s is dropped. A
+    /// panic is logged, counted, and goes no further.
+    ///
+    /// ```
+    /// # use paceline_node::{Event, EventKind, Node};
+    /// let node = Node::builder()
+    ///     .on(EventKind::JobDead, |event: Event| async move {
+    ///         tracing::error!(job = ?event.job_id, error = ?event.error, "given up");
+    ///     })
+    ///     .on(EventKind::WorkflowCompleted, async |event: Event| {
+    ///         tracing::info!(workflow = ?event.workflow_id, "done");
+    ///     });
+    /// # let _ = node;
+    /// ```
+    pub fn on<F, Fut>(mut self, kind: EventKind, callback: F) -> Self
+    where
+        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.push(Callback::new(Some(kind), callback));
+        self
+    }
+
+    /// Calls `callback` for every event; see [`NodeBuilder::on`].
+    pub fn on_any<F, Fut>(mut self, callback: F) -> Self
+    where
+        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.push(Callback::new(None, callback));
+        self
+    }
+
+    /// Adds middleware around every handler of the node, wherever in the builder it was
+    /// registered: the first that is added is outermost, that of a handler comes inside of it.
+    ///
+    /// ```
+    /// # use paceline_node::{Bytes, Context, Next, Node};
+    /// let node = Node::builder().middleware(
+    ///     async |context: Context, payload: Bytes, next: Next| {
+    ///         let job = context.job_id();
+    ///         let outcome = next.run(context, payload).await;
+    ///         tracing::info!(%job, done = outcome.is_ok(), "a run ended");
+    ///         outcome
+    ///     },
+    /// );
+    /// # let _ = node;
+    /// ```
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(middleware);
         self
     }
 
@@ -284,6 +395,13 @@ impl NodeBuilder {
         };
         short("the lease", self.lease)?;
         short("the leader's lease", self.leader_lease)?;
+        if !SETTINGS_INTERVALS.contains(&self.look) {
+            return Err(BuildError::Option {
+                option: "the interval of settings",
+                given: paceline_types::duration::format(self.look),
+                allowed: "between 100ms and 10s",
+            });
+        }
         let wrong = |option, given: u64, allowed| {
             let given = given.to_string();
             Err(BuildError::Option {
@@ -308,6 +426,7 @@ impl NodeBuilder {
         if let Some(error) = &self.wrong_provider {
             return Err(BuildError::Provider(error.clone()));
         }
+        self.check_roles()?;
         let url: RedisUrl = self
             .url
             .parse()
@@ -333,6 +452,31 @@ impl NodeBuilder {
             registry,
             builder: self,
         })
+    }
+
+    fn check_roles(&self) -> Result<(), BuildError> {
+        let has = |role| self.roles.contains(&role);
+        let wrong = |given: String, allowed| {
+            Err(BuildError::Option {
+                option: "the list of roles",
+                given,
+                allowed,
+            })
+        };
+        if self.roles.is_empty() {
+            return wrong(
+                "empty".to_owned(),
+                "at least one of worker, scheduler, orchestrator and api",
+            );
+        }
+        if has(Role::Scheduler) != has(Role::Orchestrator) {
+            let given: Vec<_> = self.roles.iter().map(|role| role.as_str()).collect();
+            return wrong(
+                given.join(", "),
+                "with both of scheduler and orchestrator or with neither, since one leader does both",
+            );
+        }
+        Ok(())
     }
 
     /// Starts the node; see [`Node::start`].
@@ -362,84 +506,5 @@ impl NodeBuilder {
         stop.await;
         node.stop().await;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde::{Deserialize, Serialize};
-
-    use super::*;
-
-    #[derive(Serialize, Deserialize)]
-    struct Tick;
-
-    impl Task for Tick {
-        const TYPE: &'static str = "tick";
-        type Output = ();
-    }
-
-    async fn tick(_: Context, _: Tick) -> Result<(), JobError> {
-        Ok(())
-    }
-
-    async fn raw(_: Context, payload: Bytes) -> Outcome {
-        Ok(payload)
-    }
-
-    fn error(builder: NodeBuilder) -> String {
-        match builder.build() {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn each_mistake_is_one_sentence() {
-        let new = NodeBuilder::default;
-        let options = HandlerOptions::default;
-        let table = [
-            (new().handle(tick).handle_raw("*", options(), raw), ""),
-            (
-                new().handle(tick).handle_raw("tick", options(), raw),
-                "`tick` has two handlers; register each task type and pattern once",
-            ),
-            (
-                new().handle_raw("a:b", options(), raw),
-                "a handler cannot be registered: the task type `a:b` contains ':'; \
-                 use letters, digits and any of . _ - / @ + # $ % & = ~ ! *",
-            ),
-            (
-                new().handle_with(
-                    HandlerOptions {
-                        concurrency: Some(0),
-                        ..options()
-                    },
-                    tick,
-                ),
-                "the handler of `tick` cannot be used: concurrency must be at least 1",
-            ),
-            (
-                new().lease(Duration::from_millis(500)),
-                "the lease is 500ms, but must be at least 1s",
-            ),
-            (
-                new().leader_lease(Duration::ZERO),
-                "the leader's lease is 0s, but must be at least 1s",
-            ),
-            (
-                new().concurrency(0),
-                "concurrency is 0, but must be at least 1",
-            ),
-            (
-                new().max_payload(9 << 20),
-                "the payload limit is 9437184, but must be between 1 byte and 8 MiB",
-            ),
-        ];
-        for (builder, expected) in table {
-            assert_eq!(error(builder), expected);
-        }
-        assert!(!error(new().redis("http://x")).is_empty());
-        assert!(error(new().namespace("a{b")).starts_with("the namespace `a{b`"));
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use paceline_store::StoreError;
-use paceline_types::{JobId, NodeId, Priority, TaskName, TaskType, UnixMillis, WorkflowId};
+use paceline_types::{
+    JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
+};
 use tokio::time::Instant;
 
 use crate::latch::CancelReason;
@@ -62,6 +64,18 @@ impl Context {
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.0.claimed.record.spec.priority
+    }
+
+    /// The version that the job asks for; none when any handler of the type may run it.
+    #[must_use]
+    pub fn version(&self) -> Option<&Version> {
+        self.0.claimed.record.spec.version.as_ref()
+    }
+
+    /// Labels of the job, in the order in which they were given.
+    #[must_use]
+    pub fn tags(&self) -> &[Tag] {
+        &self.0.claimed.record.spec.tags
     }
 
     /// What the submitter wrote beside the payload.

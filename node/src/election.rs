@@ -39,6 +39,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(kit: Arc<Kit>, shard: ShardIndex, phase: watch::Receiver<Phase>) {
     let mut candidate = Candidate {
         metrics: ShardMetrics::new(shard),
+        drained: kit.drained(),
+        began_drained: false,
         newest_term: 0,
         kit,
         shard,
@@ -50,9 +52,13 @@ pub(crate) async fn run(kit: Arc<Kit>, shard: ShardIndex, phase: watch::Receiver
         let Some((term, trusted_until)) = candidate.stand(me).await else {
             return;
         };
-        if candidate.hold(me, term, trusted_until).await == Office::Stopped {
-            candidate.resign(me, term).await;
-            return;
+        match candidate.hold(me, term, trusted_until).await {
+            Office::Lost => {}
+            Office::Drained => candidate.resign(me, term).await,
+            Office::Stopped => {
+                candidate.resign(me, term).await;
+                return;
+            }
         }
     }
 }
@@ -61,6 +67,8 @@ pub(crate) async fn run(kit: Arc<Kit>, shard: ShardIndex, phase: watch::Receiver
 enum Office {
     /// Another leads, or may lead soon.
     Lost,
+    /// The node was told to claim no more, and leaves leading to others as well.
+    Drained,
     /// The node stops.
     Stopped,
 }
@@ -70,6 +78,9 @@ struct Candidate {
     shard: ShardIndex,
     metrics: ShardMetrics,
     phase: watch::Receiver<Phase>,
+    drained: watch::Receiver<bool>,
+    /// The last term was taken while drained, since nobody else wanted it.
+    began_drained: bool,
     /// Known here, so that a term never repeats even if the data of Redis is lost.
     newest_term: u64,
 }
@@ -107,18 +118,26 @@ impl Candidate {
         if campaign.judge(lock, Instant::now()) == Verdict::Wait {
             return Ok(None);
         }
-        let held_back = reserve(
-            self.kit.store.shards(),
-            self.kit.leads().len(),
-            me,
-            self.shard.0,
-        );
+        let drained = *self.drained.borrow_and_update();
+        let held_back = if drained {
+            // Whoever else stands comes first; a cluster without any leader would be worse.
+            self.kit.options.leader_lease
+        } else {
+            reserve(
+                self.kit.store.shards(),
+                self.kit.leads().len(),
+                me,
+                self.shard.0,
+            )
+        };
         if !held_back.is_zero() {
-            tokio::time::sleep(held_back).await;
-            if *self.phase.borrow() >= Phase::Draining {
-                return Ok(None);
+            tokio::select! {
+                () = tokio::time::sleep(held_back) => {}
+                _ = self.phase.wait_for(|phase| *phase >= Phase::Draining) => return Ok(None),
+                _ = self.drained.changed() => return Ok(None),
             }
         }
+        self.began_drained = drained;
         let sent = Instant::now();
         let taken = self
             .kit
@@ -167,7 +186,7 @@ impl Candidate {
         let end = self
             .keep_beating(me, number, trusted_until, &tenure, &mut leading)
             .await;
-        if end == Office::Stopped {
+        if end != Office::Lost {
             // It stops between two calls, while its term is still good.
             drop(stop);
             let _ = tokio::time::timeout(LAST_CALL, &mut leading).await;
@@ -192,10 +211,17 @@ impl Candidate {
     ) -> Office {
         let lease = self.kit.options.leader_lease;
         let mut next_beat = Instant::now() + lease / 3;
+        let mut was_drained = self.began_drained;
         loop {
+            let drained = *self.drained.borrow_and_update();
+            if drained && !was_drained {
+                return Office::Drained;
+            }
+            was_drained = drained;
             tokio::select! {
                 biased;
                 _ = self.phase.wait_for(|phase| *phase >= Phase::Leaving) => return Office::Stopped,
+                Ok(()) = self.drained.changed() => continue,
                 stopped = &mut *leading => {
                     tracing::warn!(shard = %self.shard, term = number, ?stopped, "the leader ended");
                     return Office::Lost;

@@ -11,6 +11,7 @@ use paceline_store::calls::turn::{RETENTION_COMPLETED, RETENTION_FAILED};
 use paceline_types::outcome::settle;
 use paceline_types::{JobError, Outcome, RetryPolicy, Settlement};
 
+use crate::breaker::Verdict;
 use crate::handler::HandlerOptions;
 use crate::latch::{CancelReason, CancelSignal};
 
@@ -81,11 +82,13 @@ pub(crate) fn max_attempts(policy: &RetryPolicy, dlq_after: Option<u32>) -> u32 
         .max(1)
 }
 
-/// Why a run must not start: runs that ended with their node have used up the attempts.
+/// Why a run must not start: runs that ended with their node have used up the attempts, or
+/// settings allow fewer than there were.
 pub(crate) fn used_up(attempt: u32, max_attempts: u32) -> Option<String> {
     (attempt > max_attempts).then(|| {
         format!(
-            "all {max_attempts} attempts are used up; the last one ended with the node that ran it"
+            "all {max_attempts} attempts are used up; the last one ended with the node that ran it, \
+             or the limit was lowered since"
         )
     })
 }
@@ -129,6 +132,21 @@ pub(crate) fn settlement(
         ..policy.clone()
     };
     settle(outcome, &policy, attempt, errors_in_a_row, random)
+}
+
+/// What the end of a run says about what its handler depends on.
+pub(crate) fn verdict(end: &End, policy: &RetryPolicy) -> Verdict {
+    match (end.asked, &end.outcome) {
+        (Some(CancelReason::TimedOut), _) => Verdict::Failed,
+        (_, Some(Ok(_))) => Verdict::Worked,
+        // An error that follows the wish to end most likely comes from it.
+        (Some(_), _) => Verdict::Neither,
+        (None, Some(Err(JobError::Panicked(_) | JobError::TimedOut(_)))) => Verdict::Failed,
+        (None, Some(Err(JobError::Retryable(error)))) if !policy.is_permanent(error) => {
+            Verdict::Failed
+        }
+        (None, _) => Verdict::Neither,
+    }
 }
 
 /// How long the job is kept if this is its end.
@@ -227,6 +245,42 @@ mod tests {
             settled(Some(Stopping), gone),
             Settlement::Dead { .. }
         ));
+    }
+
+    #[test]
+    fn what_a_run_says_about_its_handler() {
+        use CancelReason::{Requested, Stopping, TimedOut};
+        let policy = RetryPolicy {
+            non_retryable_errors: vec!["no such".into()],
+            ..RetryPolicy::default()
+        };
+        let error = |error| Some(Err(error));
+        let table = [
+            (None, Some(done()), Verdict::Worked),
+            (None, Some(failed()), Verdict::Failed),
+            (None, error(JobError::Panicked("x".into())), Verdict::Failed),
+            (None, error(JobError::permanent("x")), Verdict::Neither),
+            (
+                None,
+                error(JobError::retryable("no such x")),
+                Verdict::Neither,
+            ),
+            (None, error(JobError::skip("x")), Verdict::Neither),
+            (None, error(JobError::rate_limited(GRACE)), Verdict::Neither),
+            (Some(TimedOut), Some(done()), Verdict::Failed),
+            (Some(TimedOut), None, Verdict::Failed),
+            (Some(Stopping), Some(failed()), Verdict::Neither),
+            (Some(Requested), None, Verdict::Neither),
+            (Some(Requested), Some(done()), Verdict::Worked),
+        ];
+        for (asked, outcome, expected) in table {
+            let end = End {
+                outcome,
+                asked,
+                timeout: None,
+            };
+            assert_eq!(verdict(&end, &policy), expected, "{end:?}");
+        }
     }
 
     #[test]

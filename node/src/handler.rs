@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use paceline_types::{JobError, Outcome, RetryPolicy, Task};
 
+use crate::breaker::Breaker;
 use crate::context::Context;
+use crate::middleware::{Layers, Middleware};
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -14,7 +16,7 @@ pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(crate) type HandlerFn = Box<dyn Fn(Context, Bytes) -> HandlerFuture + Send + Sync>;
 
 /// What holds for every run of one handler. A job's own timeout, retry policy and retention
-/// come first.
+/// come first; before both comes what is set while nodes run (`Client::set_config`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HandlerOptions {
     /// Most runs at once on this node, at least 1. Default: only the node's slots limit it.
@@ -31,9 +33,45 @@ pub struct HandlerOptions {
     /// Version of the handler. With one, work that asks for another version is left to nodes
     /// that serve it. Default: serves every version.
     pub version: Option<paceline_types::Version>,
+    /// Leaves the handler alone for a while after failures in a row. Default: never.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use paceline_node::{Breaker, HandlerOptions};
+    /// let options = HandlerOptions {
+    ///     breaker: Some(Breaker { failures: 5, open_for: Duration::from_secs(30) }),
+    ///     ..HandlerOptions::default()
+    /// };
+    /// # let _ = options;
+    /// ```
+    pub breaker: Option<Breaker>,
+    /// What runs around this handler, inside of the node's own middleware. Default: nothing.
+    pub middleware: Layers,
 }
 
 impl HandlerOptions {
+    /// Adds middleware around this handler, inside of what was added before.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use paceline_node::{Bytes, Context, HandlerOptions, Next};
+    /// # use paceline_types::JobError;
+    /// let options = HandlerOptions::default().middleware(
+    ///     async |context: Context, payload: Bytes, next: Next| {
+    ///         if context.headers().contains_key("dry-run") {
+    ///             return Err(JobError::skip("a dry run"));
+    ///         }
+    ///         next.run(context, payload).await
+    ///     },
+    /// );
+    /// # assert_eq!(options.middleware.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(middleware);
+        self
+    }
+
     /// The first field that cannot be used, and why.
     pub(crate) fn problem(&self) -> Option<String> {
         if self.concurrency == Some(0) {
@@ -41,6 +79,9 @@ impl HandlerOptions {
         }
         if self.timeout == Some(Duration::ZERO) {
             return Some("timeout must be longer than zero".to_owned());
+        }
+        if let Some(problem) = self.breaker.as_ref().and_then(Breaker::problem) {
+            return Some(problem.to_owned());
         }
         let policy = self.retry_policy.as_ref()?;
         let error = policy.check().into_iter().next()?;
@@ -168,6 +209,14 @@ mod tests {
             ..HandlerOptions::default()
         };
         assert_eq!(problem(options), "concurrency must be at least 1");
+        let options = HandlerOptions {
+            breaker: Some(Breaker {
+                failures: 0,
+                open_for: Duration::from_secs(1),
+            }),
+            ..HandlerOptions::default()
+        };
+        assert_eq!(problem(options), "breaker.failures must be at least 1");
         let options = HandlerOptions {
             retry_policy: Some(RetryPolicy {
                 max_attempts: 0,

@@ -136,9 +136,11 @@ async fn measure(kit: Arc<Kit>, store: Store) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
-        let (total, free) = (kit.slots.total(), kit.slots.free());
-        metrics.free.set(f64::from(free));
-        metrics.running.set(f64::from(total - free.min(total)));
+        metrics.free.set(f64::from(kit.slots.free()));
+        metrics.running.set(f64::from(kit.slots.running()));
+        metrics
+            .drained
+            .set(if kit.is_drained() { 1.0 } else { 0.0 });
         let stats = [kit.store.link().stats(), store.link().stats()];
         metrics
             .reconnects

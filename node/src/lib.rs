@@ -33,10 +33,14 @@
 //!
 //! The parts: a pump per shard settles and claims (`pump`), each run is a task (`run`,
 //! `execute`), the heartbeat keeps the leases from a thread of its own (`heartbeat`), and each
-//! shard has its election (`election`), whose winner runs the orchestrator.
+//! shard has its election (`election`), whose winner runs the orchestrator. Around them: what
+//! wraps handlers (`middleware`), leaves them alone (`breaker`), tells the application
+//! (`callbacks`), and changes all that while it runs (`settings`).
 
+mod breaker;
 mod builder;
 pub mod builtin;
+mod callbacks;
 mod campaign;
 mod context;
 mod election;
@@ -49,6 +53,7 @@ mod kit;
 mod latch;
 mod lease;
 pub mod ledger;
+mod middleware;
 mod node;
 mod owned;
 mod panics;
@@ -59,15 +64,21 @@ mod pump;
 mod readme;
 mod registry;
 mod run;
+mod settings;
 mod slots;
 pub mod telemetry;
 
+pub use bytes::Bytes;
+
+pub use breaker::Breaker;
 pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
-    NodeBuilder, SHORTEST_LEASE,
+    DEFAULT_SETTINGS_INTERVAL, NodeBuilder, SHORTEST_LEASE,
 };
 pub use context::Context;
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
+pub use middleware::{Layers, Middleware, Next};
 pub use node::{Node, RunningNode, StartError};
+pub use paceline_types::{Event, EventKind, Role};
 pub use periodic::DEFAULT_PERIOD;

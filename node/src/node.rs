@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use paceline_store::calls::open::OpenError;
 use paceline_store::{LinkOptions, RedisUrl, Store, StoreError, StoreOptions};
-use paceline_types::{Namespace, NodeId};
+use paceline_types::{Namespace, NodeId, Role};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::builder::{BuildError, NodeBuilder};
+use crate::callbacks::Callback;
 use crate::execute::GRACE;
 use crate::heartbeat::{Heartbeat, HeartbeatError};
 use crate::http::{self, Subject};
 use crate::identity::Seat;
-use crate::kit::{Entry, Kit, NodeOptions};
-use crate::owned::persist;
+use crate::kit::{Dials, Entry, Kit, NodeOptions};
+use crate::latch::Latch;
+use crate::owned::{Owned, persist};
 use crate::phase::Phase;
 use crate::registry::Registry;
 use crate::telemetry::{self, HandlerMetrics};
-use crate::{election, panics, periodic, pump};
+use crate::{callbacks, election, middleware, panics, periodic, pump, settings};
 
 /// How long a node that stops tries to tell Redis what its handlers came to.
 const LAST_SETTLES: Duration = Duration::from_secs(5);
@@ -99,15 +101,19 @@ impl Node {
             weights: builder.weights,
             drain: builder.drain,
             max_payload: builder.max_payload,
+            concurrency: builder.concurrency,
+            roles: builder.roles,
         };
+        let global = builder.middleware;
         let handlers = builder
             .handlers
             .into_iter()
             .map(|(name, options, call)| Entry {
                 metrics: HandlerMetrics::new(&name),
                 retry_policy: options.retry_policy.clone().unwrap_or_default(),
+                dials: Dials::default(),
                 name,
-                call,
+                call: middleware::wrap(call, &global, &options.middleware),
                 options,
             });
         let kit = Arc::new(Kit::new(
@@ -115,10 +121,10 @@ impl Node {
             options,
             self.registry,
             handlers.collect(),
-            builder.concurrency,
             builder.name.unwrap_or_else(default_name),
         ));
-        let listener = match builder.http {
+        let http = builder.http.filter(|_| kit.has_role(Role::Api));
+        let listener = match http {
             Some(address) => Some(
                 http::bind(address)
                     .await
@@ -138,20 +144,33 @@ impl Node {
             .collect();
         let (phase, phases) = watch::channel(Phase::Running);
         let guard = PhaseGuard(phase);
+        // Before anything is claimed, since a handler may be paused.
+        let mut settings = settings::Reader::default();
+        settings.look(&kit).await;
         let heartbeat =
             Heartbeat::start(&kit, &seats, self.url, heartbeat_options, &phases).await?;
         let mut pumps = JoinSet::new();
         let mut elections = JoinSet::new();
+        let mut callers = JoinSet::new();
+        let callbacks_over = Arc::new(Latch::default());
+        let callbacks: Arc<[Callback]> = builder.callbacks.into();
         for seat in &*seats {
-            if !kit.handlers.is_empty() {
+            if kit.works() {
                 pumps.spawn(pumping(&kit, seat, &phases));
             }
-            elections.spawn(electing(&kit, seat, &phases));
+            if kit.stands() {
+                elections.spawn(electing(&kit, seat, &phases));
+            }
+            if !callbacks.is_empty() {
+                callers.spawn(calling(&kit, seat, &callbacks, &phases, &callbacks_over));
+            }
         }
         for provider in builder.periodic {
             let (kit, phase) = (Arc::clone(&kit), phases.clone());
             elections.spawn(periodic::run(kit, provider, builder.period, phase));
         }
+        let follow = settings::follow(Arc::clone(&kit), settings, builder.look);
+        let following = Owned::spawn(follow);
         let subject = Subject {
             seats,
             phase: phases,
@@ -172,6 +191,9 @@ impl Node {
             heartbeat,
             pumps,
             elections,
+            callers,
+            callbacks_over,
+            _following: following,
             serving,
             http_addr,
         })
@@ -214,6 +236,27 @@ fn electing(
     persist("election", part, move || failed.set_lead(shard, None))
 }
 
+fn calling(
+    kit: &Arc<Kit>,
+    seat: &Arc<Seat>,
+    callbacks: &Arc<[Callback]>,
+    phase: &watch::Receiver<Phase>,
+    over: &Arc<Latch>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (kit, seat, phase) = (Arc::clone(kit), Arc::clone(seat), phase.clone());
+    let (callbacks, over) = (Arc::clone(callbacks), Arc::clone(over));
+    let part = move || {
+        callbacks::run(
+            Arc::clone(&kit),
+            Arc::clone(&seat),
+            Arc::clone(&callbacks),
+            phase.clone(),
+            Arc::clone(&over),
+        )
+    };
+    persist("callbacks", part, || {})
+}
+
 /// Host name and process id.
 fn default_name() -> String {
     let host = std::env::var("HOSTNAME")
@@ -251,6 +294,9 @@ pub struct RunningNode {
     heartbeat: Heartbeat,
     pumps: JoinSet<()>,
     elections: JoinSet<()>,
+    callers: JoinSet<()>,
+    callbacks_over: Arc<Latch>,
+    _following: Owned,
     serving: Option<JoinHandle<()>>,
     http_addr: Option<SocketAddr>,
 }
@@ -272,6 +318,12 @@ impl RunningNode {
     #[must_use]
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
+    }
+
+    /// Whether the node was told to claim no more; see `Client::drain`.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.kit.is_drained()
     }
 
     /// Shards that this node leads, with their terms.
@@ -296,6 +348,12 @@ impl RunningNode {
                 );
                 self.pumps.abort_all();
             }
+        }
+        // What the last runs came to may still be told; the rest is told by another node.
+        self.callbacks_over.fire();
+        if !ended_within(&mut self.callers, LAST_WORDS).await {
+            tracing::warn!("a callback is dropped where it stands");
+            self.callers.abort_all();
         }
         self.phase.set(Phase::Leaving);
         if !ended_within(&mut self.elections, LAST_WORDS).await {

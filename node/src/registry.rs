@@ -78,6 +78,23 @@ impl Registry {
             .or(self.any)
     }
 
+    /// Whether a handler's work would go to the pattern of another one if it were not there.
+    pub(crate) fn is_covered(&self, handler: usize) -> bool {
+        let Some(pattern) = self.patterns.get(handler) else {
+            return false;
+        };
+        let name = match pattern {
+            Pattern::Exact(name) => name.as_str(),
+            Pattern::Prefix(prefix) => prefix,
+            Pattern::Any => return false,
+        };
+        let others = self.prefixes.iter().filter(|(_, index)| *index != handler);
+        self.any.is_some()
+            || others
+                .into_iter()
+                .any(|(prefix, _)| name.starts_with(&**prefix))
+    }
+
     /// Whether the type is registered by its own name.
     pub(crate) fn is_named(&self, task_type: &TaskType) -> bool {
         self.exact.contains_key(task_type)
@@ -126,6 +143,22 @@ mod tests {
             assert_eq!(found.map(|index| all[index]), Some(expected), "{task_type}");
         }
         assert!(registry.has_patterns());
+    }
+
+    #[test]
+    fn what_another_pattern_would_get_is_known() {
+        let all = ["image.resize", "image.*", "mail", "a.b.*"];
+        let covered = |registry: &Registry| {
+            (0..all.len())
+                .map(|handler| registry.is_covered(handler))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(covered(&registry(&all)), [true, false, false, false]);
+        let mut with_any = all.to_vec();
+        with_any.push("*");
+        let registry = registry(&with_any);
+        assert_eq!(covered(&registry), [true; 4]);
+        assert!(!registry.is_covered(4));
     }
 
     #[test]

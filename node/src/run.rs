@@ -14,12 +14,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::breaker::Verdict;
 use crate::context::Context;
 use crate::execute::{self, End};
 use crate::kit::{Entry, Kit};
 use crate::latch::CancelSignal;
 use crate::panics::Guarded;
-use crate::slots::Slot;
+use crate::slots::{Slot, Turned};
 
 /// Everything about a run that its handler, its node and its settlement need.
 pub(crate) struct Run {
@@ -54,8 +55,11 @@ impl Run {
         let entry = &kit.handlers[handler];
         let policy = policy(&claimed, entry);
         let max_attempts = execute::max_attempts(policy, spec.dlq_after);
+        let dials = &entry.dials;
+        let max_attempts = dials.max_attempts().unwrap_or(max_attempts);
+        let timeout = spec.timeout.or(entry.options.timeout);
         Run {
-            timeout: spec.timeout.or(entry.options.timeout),
+            timeout: dials.timeout().or(timeout),
             max_attempts,
             node,
             handler,
@@ -124,9 +128,29 @@ struct Report {
 }
 
 impl Report {
-    fn send(mut self, settlement: Settlement) {
+    fn send(mut self, settlement: Settlement, verdict: Verdict) {
         if let Some(run) = self.ended.take() {
+            self.judge(&run, verdict);
             self.tell(run, settlement);
+        }
+    }
+
+    /// Tells the breaker of the handler, before the slot is anybody else's.
+    fn judge(&mut self, run: &Run, verdict: Verdict) {
+        let turned = self.slot.as_mut().and_then(|slot| slot.judge(verdict));
+        let Some(turned) = turned else { return };
+        let entry = run.entry();
+        match turned {
+            Turned::Open(_) => {
+                let handler = entry.name.as_str();
+                tracing::warn!(handler, "a handler failed too often and is left alone");
+                entry.metrics.breaker(true);
+            }
+            Turned::Closed => {
+                let handler = entry.name.as_str();
+                tracing::info!(handler, "a handler that was left alone works again");
+                entry.metrics.breaker(false);
+            }
         }
     }
 
@@ -165,9 +189,9 @@ pub(crate) fn start(run: Arc<Run>, slot: Slot, to: UnboundedSender<Ended>) {
         task_type = %run.claimed.record.spec.task_type,
     );
     let work = async move {
-        let settlement = drive(&run).await;
+        let (settlement, verdict) = drive(&run).await;
         drop(run);
-        report.send(settlement);
+        report.send(settlement, verdict);
     };
     // A span of its own only for those who look at it: it costs about as much as a no-op job.
     if span.is_disabled() {
@@ -177,10 +201,10 @@ pub(crate) fn start(run: Arc<Run>, slot: Slot, to: UnboundedSender<Ended>) {
     }
 }
 
-async fn drive(run: &Arc<Run>) -> Settlement {
+async fn drive(run: &Arc<Run>) -> (Settlement, Verdict) {
     let payload = match run.refused() {
         Ok(payload) => payload,
-        Err(settlement) => return settlement,
+        Err(settlement) => return (settlement, Verdict::Neither),
     };
     let entry = run.entry();
     let context = Context::new(Arc::clone(run));
@@ -190,6 +214,7 @@ async fn drive(run: &Arc<Run>) -> Settlement {
         .metrics
         .duration
         .record(run.started.elapsed().as_secs_f64());
+    let verdict = execute::verdict(&end, policy(&run.claimed, entry));
     let settlement = run.settlement(end);
     if let Some(error) = execute::error_of(&settlement) {
         tracing::warn!(
@@ -203,5 +228,5 @@ async fn drive(run: &Arc<Run>) -> Settlement {
             "a run failed"
         );
     }
-    settlement
+    (settlement, verdict)
 }

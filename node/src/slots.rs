@@ -4,40 +4,55 @@
 //! it was not given, so the node never holds a job that it has no room for. Counting is atomic
 //! and without locks; only pumps that found no slot wait, in one line, so that a busy shard
 //! cannot keep the slots from the others.
+//!
+//! Whatever keeps a node from claiming is a matter of slots: a drained node and a paused handler
+//! have none, an open breaker leaves none, a half open one. Limits may change while runs hold
+//! slots: those end as they would have, and no others begin until there is room again.
 
 mod line;
+mod lot;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use paceline_types::ShardIndex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use line::Line;
+use crate::breaker::{Breaker, Verdict};
+use line::{Line, Yields};
+use lot::{Lot, take};
 
 /// The slots of a node.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    total: u32,
-    free: AtomicU32,
+    total: AtomicU32,
+    /// Set while the node claims nothing at all.
+    closed: AtomicBool,
+    used: AtomicU32,
     /// Slots that a run holds; neither free nor set aside for a claim.
     running: AtomicU32,
-    /// Per handler; none where only the total limits it.
-    handlers: Box<[Option<AtomicU32>]>,
+    handlers: Box<[Lot]>,
     line: Line,
     freed: watch::Sender<()>,
 }
 
 impl Slots {
-    /// `total` slots; `limits` per handler, in the order of the registry.
-    pub(crate) fn new(total: u32, limits: impl IntoIterator<Item = Option<u32>>) -> Slots {
+    /// `total` slots; limits and breakers per handler, in the order of the registry.
+    pub(crate) fn new(
+        total: u32,
+        handlers: impl IntoIterator<Item = (Option<u32>, Option<Breaker>)>,
+    ) -> Slots {
         Slots {
-            total,
-            free: AtomicU32::new(total),
+            total: AtomicU32::new(total),
+            closed: AtomicBool::new(false),
+            used: AtomicU32::new(0),
             running: AtomicU32::new(0),
-            handlers: limits
+            handlers: handlers
                 .into_iter()
-                .map(|limit| limit.map(AtomicU32::new))
+                .map(|(limit, breaker)| Lot::new(limit, breaker))
                 .collect(),
             line: Line::default(),
             freed: watch::Sender::new(()),
@@ -45,16 +60,52 @@ impl Slots {
     }
 
     pub(crate) fn total(&self) -> u32 {
-        self.total
+        self.total.load(Ordering::SeqCst)
     }
 
+    /// Slots that a claim may reserve now.
     pub(crate) fn free(&self) -> u32 {
-        self.free.load(Ordering::SeqCst)
+        self.limit()
+            .saturating_sub(self.used.load(Ordering::SeqCst))
     }
 
     /// Jobs that run now.
     pub(crate) fn running(&self) -> u32 {
         self.running.load(Ordering::SeqCst)
+    }
+
+    fn limit(&self) -> u32 {
+        if self.closed.load(Ordering::SeqCst) {
+            0
+        } else {
+            self.total()
+        }
+    }
+
+    /// Changes how many there are; runs beyond that end as they would have.
+    pub(crate) fn set_total(&self, total: u32) {
+        self.total.store(total, Ordering::SeqCst);
+        self.freed.send_replace(());
+    }
+
+    /// Keeps the node from claiming anything, or lets it claim again.
+    pub(crate) fn set_closed(&self, closed: bool) {
+        self.closed.store(closed, Ordering::SeqCst);
+        self.freed.send_replace(());
+    }
+
+    /// Changes the limit of a handler: none, so many runs, or with 0 no new ones.
+    pub(crate) fn set_limit(&self, handler: usize, limit: Option<u32>) {
+        if let Some(lot) = self.handlers.get(handler) {
+            lot.set_limit(limit);
+            self.freed.send_replace(());
+        }
+    }
+
+    /// Handlers whose breaker is not closed, and from when on one run may try.
+    pub(crate) fn open_breakers(&self) -> impl Iterator<Item = (usize, Instant)> {
+        let lots = self.handlers.iter().enumerate();
+        lots.filter_map(|(handler, lot)| Some((handler, lot.open_until()?)))
     }
 
     /// Whether a job of this handler could be started now, by whichever pump is next in line.
@@ -64,9 +115,7 @@ impl Slots {
 
     /// Jobs that this pump could start now, if they were of the right types.
     pub(crate) fn room(&self, pump: ShardIndex) -> u32 {
-        let yields = self
-            .line
-            .ahead_of(pump, |handler| self.handler_free(handler) > 0);
+        let yields = self.yields(pump);
         if yields.everything {
             return 0;
         }
@@ -79,46 +128,47 @@ impl Slots {
 
     /// Whether this pump could start a job of one of these handlers now.
     pub(crate) fn has_room_for(&self, pump: ShardIndex, handlers: &[usize]) -> bool {
-        let yields = self
-            .line
-            .ahead_of(pump, |handler| self.handler_free(handler) > 0);
+        let yields = self.yields(pump);
         !yields.everything
             && handlers
                 .iter()
                 .any(|handler| !yields.handlers.contains(handler) && self.has_room(*handler))
     }
 
+    /// What a pump leaves to those ahead of it in the line.
+    fn yields(&self, pump: ShardIndex) -> Yields {
+        self.line
+            .ahead_of(pump, |handler| self.handler_free(handler) > 0)
+    }
+
     fn handler_free(&self, handler: usize) -> u32 {
-        match self.handlers.get(handler) {
-            Some(Some(free)) => free.load(Ordering::SeqCst),
-            Some(None) => u32::MAX,
-            None => 0,
-        }
+        self.handlers.get(handler).map_or(0, Lot::free)
     }
 
     /// Takes up to `max` slots for a pump, to be spread over the handlers as jobs come; none of
     /// those that a pump ahead of it in the line waits for.
     pub(crate) fn reserve(self: &Arc<Self>, pump: ShardIndex, max: u32) -> Reservation {
-        let yields = self
-            .line
-            .ahead_of(pump, |handler| self.handler_free(handler) > 0);
+        let yields = self.yields(pump);
         let left = if yields.everything {
             0
         } else {
-            take(&self.free, max)
+            take(&self.used, self.limit(), max)
         };
-        let mut missed = Vec::new();
+        let (mut missed, mut probes) = (Vec::new(), Vec::new());
         let handlers = self
             .handlers
             .iter()
             .enumerate()
-            .map(|(index, free)| {
-                let taken = match free {
-                    _ if yields.handlers.contains(&index) => 0,
-                    Some(free) => take(free, left),
-                    None => left,
+            .map(|(index, lot)| {
+                if left == 0 {
+                    return 0;
+                }
+                let taken = if yields.handlers.contains(&index) {
+                    0
+                } else {
+                    lot.reserve(left, || probes.push(index))
                 };
-                if taken == 0 && left > 0 {
+                if taken == 0 {
                     missed.push(index);
                 }
                 taken
@@ -129,6 +179,7 @@ impl Slots {
             left,
             handlers,
             missed,
+            probes,
         }
     }
 
@@ -146,17 +197,8 @@ impl Slots {
         }
     }
 
-    /// Returns the slot of one run.
-    fn release(&self, handler: usize) {
-        self.running.fetch_sub(1, Ordering::SeqCst);
-        if let Some(Some(free)) = self.handlers.get(handler) {
-            free.fetch_add(1, Ordering::SeqCst);
-        }
-        self.give_back(1);
-    }
-
     fn give_back(&self, count: u32) {
-        self.free.fetch_add(count, Ordering::SeqCst);
+        self.used.fetch_sub(count, Ordering::SeqCst);
         self.tell();
     }
 
@@ -179,15 +221,17 @@ impl Slots {
             }
         }
     }
-}
 
-fn take(free: &AtomicU32, max: u32) -> u32 {
-    let mut taken = 0;
-    let _ = free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| {
-        taken = free.min(max);
-        (taken > 0).then(|| free - taken)
-    });
-    taken
+    /// Tells those in line when a breaker lets one run try.
+    fn tell_at(self: &Arc<Self>, moment: Instant) {
+        let slots = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(moment).await;
+            if let Some(slots) = slots.upgrade() {
+                slots.tell();
+            }
+        });
+    }
 }
 
 /// The place of a pump in the line; given up when dropped.
@@ -219,6 +263,8 @@ pub(crate) struct Reservation {
     left: u32,
     handlers: Box<[u32]>,
     missed: Vec<usize>,
+    /// Handlers whose one slot is for the probe of their breaker.
+    probes: Vec<usize>,
 }
 
 impl Reservation {
@@ -238,30 +284,46 @@ impl Reservation {
         &self.missed
     }
 
-    /// The slot of one job; none when the claim brought more than was reserved.
+    /// The slot of one job; none when the claim brought more than was reserved, or when nothing
+    /// may begin any more since it was sent: the node is drained, the handler paused, its breaker
+    /// open.
     pub(crate) fn slot(&mut self, handler: usize) -> Option<Slot> {
         let of_handler = self.handlers.get_mut(handler)?;
         if *of_handler == 0 || self.left == 0 {
             return None;
         }
+        let probe = self.probes.iter().position(|probe| *probe == handler);
+        let lot = self.slots.handlers.get(handler)?;
+        if self.slots.closed.load(Ordering::SeqCst) || lot.is_shut(probe.is_some()) {
+            return None;
+        }
         *of_handler -= 1;
         self.left -= 1;
+        if let Some(probe) = probe {
+            self.probes.swap_remove(probe);
+        }
         self.slots.running.fetch_add(1, Ordering::SeqCst);
         Some(Slot {
             slots: Arc::clone(&self.slots),
             handler,
+            probe: probe.is_some(),
         })
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        for (free, left) in self.slots.handlers.iter().zip(&self.handlers) {
-            if let Some(free) = free {
-                free.fetch_add(*left, Ordering::SeqCst);
+        let mut rest = self.left;
+        for (lot, left) in self.slots.handlers.iter().zip(&self.handlers) {
+            if *left > 0 {
+                lot.give_back(*left);
+                rest = rest.max(*left);
             }
         }
-        if self.left > 0 || self.slots.handlers.iter().any(Option::is_some) {
+        for handler in &self.probes {
+            self.slots.handlers[*handler].end_probe();
+        }
+        if rest > 0 {
             self.slots.give_back(self.left);
         }
     }
@@ -272,84 +334,41 @@ impl Drop for Reservation {
 pub(crate) struct Slot {
     slots: Arc<Slots>,
     handler: usize,
+    /// It is the one run that tries whether a handler works again.
+    probe: bool,
+}
+
+impl Slot {
+    /// Tells the breaker of the handler, if it has one, what the run says. Returns what became
+    /// of it, if that changed.
+    pub(crate) fn judge(&mut self, verdict: Verdict) -> Option<Turned> {
+        let lot = self.slots.handlers.get(self.handler)?;
+        let turned = lot.judge(verdict, std::mem::take(&mut self.probe))?;
+        if let Turned::Open(until) = turned {
+            self.slots.tell_at(until);
+        }
+        Some(turned)
+    }
+}
+
+/// What became of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// It is open until then.
+    Open(Instant),
+    /// It is closed again.
+    Closed,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.release(self.handler);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: ShardIndex = ShardIndex(1);
-    const TWO: ShardIndex = ShardIndex(2);
-
-    #[test]
-    fn what_is_reserved_returns() {
-        let slots = Arc::new(Slots::new(10, [None, Some(3)]));
-        let mut first = slots.reserve(ONE, 8);
-        assert_eq!(
-            (first.left(), first.left_of(0), first.left_of(1)),
-            (8, 8, 3)
-        );
-        let second = slots.reserve(ONE, 8);
-        assert_eq!((second.left(), second.left_of(1)), (2, 0));
-        assert!(!slots.has_room(0));
-        assert_eq!(slots.room(ONE), 0);
-
-        let run = first.slot(1).expect("slot");
-        drop((first, second));
-        assert_eq!(slots.free(), 9);
-        assert_eq!(slots.reserve(ONE, 100).left_of(1), 2);
-        drop(run);
-        assert_eq!(slots.free(), 10);
-        assert_eq!(slots.reserve(ONE, 100).left_of(1), 3);
-    }
-
-    #[test]
-    fn no_more_slots_are_given_than_were_reserved() {
-        let slots = Arc::new(Slots::new(2, [Some(1), None]));
-        let mut claim = slots.reserve(ONE, 5);
-        let one = claim.slot(0);
-        assert!(one.is_some());
-        assert!(claim.slot(0).is_none());
-        let two = claim.slot(1);
-        assert!(two.is_some());
-        assert!(claim.slot(1).is_none());
-        assert!(claim.slot(7).is_none());
-        drop(claim);
-        assert_eq!(slots.free(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_starving_pump_hears_of_a_release() {
-        let slots = Arc::new(Slots::new(1, [None]));
-        let run = slots.reserve(ONE, 1).slot(0);
-        let freed = slots.freed();
-        let _place = slots.stand_in_line(TWO, true, &[]);
-        drop(run);
-        freed.await;
-        assert!(slots.has_room(0));
-    }
-
-    #[test]
-    fn who_waits_first_is_served_first() {
-        let slots = Arc::new(Slots::new(2, [Some(1), None]));
-        let run = slots.reserve(ONE, 2).slot(0);
-        assert_eq!(slots.reserve(TWO, 2).missed(), [0]);
-        let place = slots.stand_in_line(TWO, false, &[0]);
-        // The one that is busy may go on with everything else.
-        assert_eq!(slots.reserve(ONE, 2).left_of(1), 1);
-        drop(run);
-        // Now the other one may start: the busy one leaves it the slots that this takes.
-        assert_eq!(slots.reserve(ONE, 2).left(), 0);
-        assert_eq!(slots.room(ONE), 0);
-        assert!(slots.has_room_for(TWO, &[0]));
-        assert_eq!(slots.reserve(TWO, 2).left_of(0), 1);
-        drop(place);
-        assert_eq!(slots.reserve(ONE, 2).left_of(0), 1);
+        self.slots.running.fetch_sub(1, Ordering::SeqCst);
+        if let Some(lot) = self.slots.handlers.get(self.handler) {
+            if self.probe {
+                lot.end_probe();
+            }
+            lot.give_back(1);
+        }
+        self.slots.give_back(1);
     }
 }

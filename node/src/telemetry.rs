@@ -28,6 +28,11 @@ const BEATS_FAILED: &str = "paceline_heartbeats_failed_total";
 const FENCES: &str = "paceline_node_fenced_total";
 const LEADER: &str = "paceline_leader";
 const POLL_ERRORS: &str = "paceline_poll_errors_total";
+const BREAKER_OPEN: &str = "paceline_breaker_open";
+const BREAKER_OPENED: &str = "paceline_breaker_opened_total";
+const CALLBACKS: &str = "paceline_callbacks_total";
+const CALLBACKS_FAILED: &str = "paceline_callbacks_failed_total";
+const DRAINED: &str = "paceline_drained";
 const RECONNECTS: &str = "paceline_redis_reconnects_total";
 const RETRIES: &str = "paceline_redis_retries_total";
 const TIMEOUTS: &str = "paceline_redis_timeouts_total";
@@ -77,6 +82,12 @@ pub(crate) fn describe() {
             FENCES,
             "Times that this node gave up its runs since its lease was not safe",
         ),
+        (
+            BREAKER_OPENED,
+            "Times that a handler was left alone since it failed so often in a row",
+        ),
+        (CALLBACKS, "Callbacks that were called"),
+        (CALLBACKS_FAILED, "Callbacks that panicked or took too long"),
         (POLL_ERRORS, "Turns and bells that got no usable reply"),
         (
             RECONNECTS,
@@ -90,6 +101,14 @@ pub(crate) fn describe() {
     }
     describe_gauge!(RUNNING, "Runs at work now");
     describe_gauge!(FREE, "Run slots that are free");
+    describe_gauge!(
+        BREAKER_OPEN,
+        "1 while the breaker of the handler is not closed, else 0"
+    );
+    describe_gauge!(
+        DRAINED,
+        "1 while this node was told to claim no more, else 0"
+    );
     describe_gauge!(LEADER, "1 while this node leads the shard, else 0");
     describe_histogram!(TURN_SETTLED, "Jobs settled by one turn");
     describe_histogram!(TURN_CLAIMED, "Jobs claimed by one turn");
@@ -101,6 +120,8 @@ pub(crate) fn describe() {
 pub(crate) struct HandlerMetrics {
     pub(crate) claimed: Counter,
     pub(crate) duration: Histogram,
+    breaker_open: Gauge,
+    breaker_opened: Counter,
     completed: Counter,
     failed: Counter,
     dead: Counter,
@@ -116,11 +137,21 @@ impl HandlerMetrics {
         HandlerMetrics {
             claimed: counter(CLAIMED),
             duration: histogram!(DURATION, "handler" => pattern.to_owned()),
+            breaker_open: gauge!(BREAKER_OPEN, "handler" => pattern.to_owned()),
+            breaker_opened: counter(BREAKER_OPENED),
             completed: counter(COMPLETED),
             failed: counter(FAILED),
             dead: counter(DEAD),
             retried: counter(RETRIED),
             released: counter(RELEASED),
+        }
+    }
+
+    /// Tells that the breaker opened or closed.
+    pub(crate) fn breaker(&self, open: bool) {
+        self.breaker_open.set(if open { 1.0 } else { 0.0 });
+        if open {
+            self.breaker_opened.increment(1);
         }
     }
 
@@ -175,10 +206,26 @@ impl ShardMetrics {
     }
 }
 
+/// Metrics of callbacks.
+pub(crate) struct CallbackMetrics {
+    pub(crate) called: Counter,
+    pub(crate) failed: Counter,
+}
+
+impl CallbackMetrics {
+    pub(crate) fn new() -> CallbackMetrics {
+        CallbackMetrics {
+            called: counter!(CALLBACKS),
+            failed: counter!(CALLBACKS_FAILED),
+        }
+    }
+}
+
 /// Metrics that are read off the node about once a second.
 pub(crate) struct NodeMetrics {
     pub(crate) running: Gauge,
     pub(crate) free: Gauge,
+    pub(crate) drained: Gauge,
     pub(crate) reconnects: Counter,
     pub(crate) retries: Counter,
     pub(crate) timeouts: Counter,
@@ -189,6 +236,7 @@ impl NodeMetrics {
         NodeMetrics {
             running: gauge!(RUNNING),
             free: gauge!(FREE),
+            drained: gauge!(DRAINED),
             reconnects: counter!(RECONNECTS),
             retries: counter!(RETRIES),
             timeouts: counter!(TIMEOUTS),
@@ -209,6 +257,7 @@ mod tests {
             let metrics = HandlerMetrics::new("image.*");
             metrics.duration.record(0.02);
             metrics.settled(&Settlement::Dead { error: "x".into() });
+            metrics.breaker(true);
             ShardMetrics::new(ShardIndex(3)).leader.set(1.0);
         });
         let text = handle.render();
@@ -217,6 +266,8 @@ mod tests {
             r#"paceline_jobs_failed_total{handler="image.*"} 1"#,
             r#"paceline_handler_duration_seconds_bucket{handler="image.*",le="0.05"} 1"#,
             r#"paceline_leader{shard="3"} 1"#,
+            r#"paceline_breaker_open{handler="image.*"} 1"#,
+            r#"paceline_breaker_opened_total{handler="image.*"} 1"#,
             "# HELP paceline_leader 1 while this node leads the shard, else 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
---[[ beat: renews the lease of a node and brings back the cancellations that are meant for it.
+--[[ beat: renews the lease of a node and brings back what is meant for it: whether it should claim
+     no more (see drain), and cancellations.
   keys    1 events, 2 leases, 3 nodes
   args    1 node, 2 lease in ms, 3 what it tells of itself ('' as before)
-  reply   {server time in ms, id of each running job to cancel...}
+  reply   {server time in ms, 1 while it is drained else 0, id of each running job to cancel...}
           | {'gone'} (its lease ended and its runs are others' now, or the data is gone)
   events  none
 ]]
@@ -15,7 +16,7 @@ if ARGV[3] ~= '' then
   local joined = string.match(redis.call('HGET', KEYS[3], node) or '', '^%d+') or now
   redis.call('HSET', KEYS[3], node, joined .. ' ' .. now .. ' ' .. ARGV[3])
 end
-local reply = { tostring(now) }
+local reply = { tostring(now), redis.call('SISMEMBER', prefix .. 'draining', node) }
 for _, id in ipairs(redis.call('SRANDMEMBER', prefix .. 'cancels:' .. node, 100)) do
   reply[#reply + 1] = id
   -- Its run was ended already, so no settle of it will take the order back.

@@ -16,6 +16,7 @@ local replies = {}
 for i = 2, #KEYS do
   replies[i - 1] = cancel_job(string.sub(KEYS[i], -26), ARGV[3], tonumber(ARGV[2]))
 end
+announce_lanes()
 write_endings()
 write_events(ARGV[1])
 return replies

@@ -74,7 +74,8 @@ for _, lane in ipairs(scan[2]) do
   local ready, name = prefix .. 'ready:' .. string.sub(lane, 1, 1), string.sub(lane, 3)
   local head = redis.call('XRANGE', prefix .. 'lane:' .. lane, '-', '+', 'COUNT', 1)[1]
   if head then
-    repaired = repaired + redis.call('ZADD', ready, string.match(head[1], '^%d+'), name)
+    repaired = repaired + redis.call('ZADD', ready,
+      lane_age(lane, string.match(head[1], '^%d+')), name)
     ring('bell:' .. string.match(name, '^[^:]*'))
   else
     repaired = repaired + redis.call('ZREM', ready, name)

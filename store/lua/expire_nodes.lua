@@ -17,6 +17,7 @@ for _, node in ipairs(dead) do
   redis.call('ZREM', KEYS[2], node)
   redis.call('HDEL', KEYS[3], node)
   redis.call('DEL', prefix .. 'turn:' .. node, prefix .. 'cancels:' .. node)
+  redis.call('SREM', prefix .. 'draining', node)
   emit('node.crash_detected', node)
 end
 if #dead > 0 then redis.call('INCR', prefix .. 'recovering') end

@@ -12,6 +12,7 @@ local node = ARGV[2]
 local left = redis.call('ZREM', KEYS[2], node)
 redis.call('HDEL', KEYS[3], node)
 redis.call('DEL', prefix .. 'turn:' .. node, prefix .. 'cancels:' .. node)
+redis.call('SREM', prefix .. 'draining', node)
 if left == 1 then
   emit('node.left', node)
   write_events(ARGV[1])

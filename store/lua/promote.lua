@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
---[[ promote: moves delayed jobs that are due to their lanes.
+--[[ promote: moves delayed jobs that are due to their lanes, and looks at limits and tiers where
+     something is due.
   keys    1 events, 2 delayed, 3 leader
   args    1 term, 2 event cap, 3 most to move
-  reply   {'ok', moved, ms until the next is due (-1 none)} | {'fenced', newest term}
+  reply   {'ok', moved, ms until the next is due, of all of these (-1 none)} | {'fenced', newest term}
   events  job.dispatched, job.resumed
 ]]
 --@include lib/base.lua
@@ -10,6 +11,7 @@
 --@include lib/lanes.lua
 --@include lib/jobs.lua
 --@include lib/term.lua
+--@include lib/waking.lua
 
 local refusal = fenced()
 if refusal then return refusal end
@@ -37,5 +39,8 @@ if #ids > 0 then
   announce_lanes()
   write_events(ARGV[2])
 end
-local next_due = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+local woken = wake_due()
+if woken > 0 then announce_lanes() end
+moved = moved + woken
+local next_due = earlier_wake(redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2])
 return { 'ok', moved, next_due and math.max(0, tonumber(next_due) - now) or -1 }

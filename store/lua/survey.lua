@@ -4,7 +4,7 @@
           7 ended, 8 leader, 9 recovering, 10 schedules:due, 11 schedules:ended
   args    1 term
   reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
-          job (-1 none), dead nodes (0|1), purgeable (0|1), ms until the next
+          job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), ms until the next
           schedule is due (-1 none, 0 also when a buffered firing may start)} | {'fenced', newest term}
   events  none
 ]]
@@ -16,8 +16,12 @@ if refusal then return refusal end
 local function due(name)
   return #redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, 1)
 end
-local next_due = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')[2]
-next_due = next_due and math.max(0, tonumber(next_due) - now) or -1
+local next_due
+for _, name in ipairs({ KEYS[5], prefix .. 'wakes' }) do
+  local first = tonumber(redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2])
+  if first and (not next_due or first < next_due) then next_due = first end
+end
+next_due = next_due and math.max(0, next_due - now) or -1
 local next_firing = redis.call('ZRANGE', KEYS[10], 0, 0, 'WITHSCORES')[2]
 next_firing = next_firing and math.max(0, tonumber(next_firing) - now) or -1
 if redis.call('EXISTS', KEYS[11]) == 1 then next_firing = 0 end

@@ -22,6 +22,7 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
 --@include lib/jobs.lua
+--@include lib/limits.lua
 
 local node, slot, number = ARGV[1], ARGV[2], ARGV[3]
 local at, answered = 6, ''

@@ -3,9 +3,9 @@
 //! All keys of a shard carry the hash tag `{<namespace>:<shard>}`, so that each script touches
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
-//! `swept`, `turn:<node>`, `cancels:<node>`, `waiters`, `parked`, `events:count`,
-//! `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/` and in
-//! ARCHITECTURE.md.
+//! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
+//! `waiters`, `parked`, `events:count`, `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are
+//! named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -28,10 +28,22 @@ pub(crate) struct Keys {
     pub(crate) leases: String,
     /// Hash: what nodes tell of themselves.
     pub(crate) nodes: String,
+    /// Set: nodes that should claim no more; on shard 0.
+    pub(crate) draining: String,
+    /// Hash: settings that change while nodes run; on shard 0.
+    pub(crate) config: String,
+    /// Hash: which node hands the events to its callbacks, and how far it came.
+    pub(crate) callbacks: String,
     /// Sorted set: jobs that wait for their time.
     pub(crate) delayed: String,
     /// Sorted set: jobs that wait to be resumed, by the time of the pause.
     pub(crate) paused: String,
+    /// Sorted set: jobs that are parked at a limit, by their arrival.
+    pub(crate) blocked: String,
+    /// Hash: limits by key.
+    pub(crate) limits: String,
+    /// Hash: what is paused, and the rates of tiers.
+    pub(crate) steering: String,
     /// Sorted set: dead letters by the time of death.
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
@@ -75,8 +87,14 @@ impl Keys {
             leader: key("leader"),
             leases: key("leases"),
             nodes: key("nodes"),
+            draining: key("draining"),
+            config: key("config"),
+            callbacks: key("callbacks"),
             delayed: key("delayed"),
             paused: key("paused"),
+            blocked: key("blocked"),
+            limits: key("limits"),
+            steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
             lanes: key("lanes"),

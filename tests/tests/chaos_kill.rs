@@ -42,6 +42,7 @@ fn jobs(count: usize) -> Vec<JobSpec> {
         .collect()
 }
 
+/// Rows 20 to 23, traps W9 and W10.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_jobs_survive_thirty_kills() {
     let redis = RedisServer::start().await;

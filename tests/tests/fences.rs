@@ -14,6 +14,7 @@ use paceline_types::{Bytes, JobSpec, JobStatus, NodeId, Settlement, ShardIndex, 
 
 const SHARD: ShardIndex = Bench::SHARD;
 
+/// Row 101.
 #[tokio::test]
 async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
     let bench = Bench::new().await;
@@ -90,6 +91,7 @@ async fn the_lock_is_taken_only_as_it_was_seen_and_terms_only_grow() {
     );
 }
 
+/// Row 20, trap W10.
 #[tokio::test]
 async fn a_node_that_comes_back_finds_its_runs_fenced() {
     let bench = Bench::new().await;
@@ -136,6 +138,7 @@ async fn a_node_that_comes_back_finds_its_runs_fenced() {
     History::read(&bench.store).await.assert_jobs_ended(&[job]);
 }
 
+/// Row 23, trap W10.
 #[tokio::test]
 async fn a_job_that_kills_its_nodes_is_buried() {
     let bench = Bench::new().await;
@@ -180,6 +183,7 @@ async fn a_job_that_kills_its_nodes_is_buried() {
     History::read(&bench.store).await.assert_jobs_ended(&[job]);
 }
 
+/// Row 9.
 #[tokio::test]
 async fn a_settle_or_a_submit_sent_twice_changes_nothing_the_second_time() {
     let bench = Bench::new().await;
@@ -219,6 +223,7 @@ async fn a_settle_or_a_submit_sent_twice_changes_nothing_the_second_time() {
     );
 }
 
+/// Row 20.
 #[tokio::test]
 async fn a_turn_sent_twice_hands_out_the_same_claims() {
     let bench = Bench::new().await;
@@ -233,6 +238,7 @@ async fn a_turn_sent_twice_hands_out_the_same_claims() {
     assert_eq!(next.claimed.len(), 6);
 }
 
+/// Row 20.
 #[tokio::test]
 async fn nobody_settles_a_run_that_another_owns() {
     let bench = Bench::new().await;
@@ -252,6 +258,7 @@ async fn nobody_settles_a_run_that_another_owns() {
     assert_eq!(bench.status(job).await, JobStatus::Running);
 }
 
+/// Row 31, trap W1.
 #[tokio::test]
 async fn a_cancelled_run_ends_cancelled_whatever_it_comes_to() {
     let bench = Bench::new().await;

@@ -51,6 +51,7 @@ fn is_turn(request: &Request<'_>) -> bool {
     request.is("EVALSHA") && request.mentions("}:runs") && !request.mentions("}:leases")
 }
 
+/// Rows 1 and 9, trap W12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submit_whose_reply_is_lost_stores_one_job() {
     let redis = RedisServer::start().await;
@@ -76,6 +77,7 @@ async fn a_submit_whose_reply_is_lost_stores_one_job() {
     node.stop().await;
 }
 
+/// Row 9.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_whose_reply_is_lost_neither_strands_its_claims_nor_settles_twice() {
     let redis = RedisServer::start().await;

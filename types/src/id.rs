@@ -28,12 +28,22 @@ impl fmt::Display for ShardIndex {
 impl ShardIndex {
     /// The shard that a key (unique, idempotency, …) belongs to, of `shards` in all.
     ///
-    /// FNV-1a over the bytes, as any language can compute; `shards` must be at least 1.
+    /// FNV-1a over the bytes, as any language can compute; `shards` must be at least 1. Of a key
+    /// with something between its first `{` and the `}` behind that, only this part counts, so that
+    /// `{tenant 7}/mail` and `{tenant 7}/print` are in one shard.
     #[must_use]
     pub fn of_key(key: &str, shards: u16) -> ShardIndex {
-        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'))
+            .map(|(tag, _)| tag)
+            .filter(|tag| !tag.is_empty());
+        let hash = tag
+            .unwrap_or(key)
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         let index = hash % u64::from(shards.max(1));
         ShardIndex(u16::try_from(index).unwrap_or(0))
     }
@@ -229,6 +239,22 @@ mod tests {
                 assert_eq!(job.shard(), ShardIndex(3));
                 assert!(seen.insert(job));
             }
+        }
+    }
+
+    #[test]
+    fn keys_with_one_tag_share_a_shard() {
+        let of = |key: &str| ShardIndex::of_key(key, 1000);
+        for (one, other, alike) in [
+            ("{a}x", "y{a}z", true),
+            ("{a}", "a", true),
+            ("{a}{b}", "{a}{c}", true),
+            ("{}a", "{}b", false),
+            ("{a", "{b", false),
+            ("}a{b}", "b", true),
+            ("{a}x", "{b}x", false),
+        ] {
+            assert_eq!(of(one) == of(other), alike, "{one} {other}");
         }
     }
 

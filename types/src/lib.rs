@@ -11,6 +11,7 @@ pub mod duration;
 pub mod event;
 pub mod id;
 pub mod job;
+pub mod limit;
 pub mod name;
 mod nearest;
 pub mod node;
@@ -19,6 +20,7 @@ pub mod priority;
 pub mod retry;
 pub mod schedule;
 pub mod scheduled;
+pub mod settings;
 pub mod task;
 pub mod workflow;
 
@@ -26,16 +28,18 @@ pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
+pub use limit::{Limit, LimitError, Rate};
 pub use name::{
     IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
     Version,
 };
-pub use node::NodeInfo;
+pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};
 pub use priority::{Priority, Tier, TierWeights};
 pub use retry::RetryPolicy;
 pub use schedule::Schedule;
 pub use scheduled::{JobTemplate, ScheduleDefinition, ScheduleInfo};
+pub use settings::{AllSettings, Scope, Settings};
 pub use task::Task;
 pub use workflow::{Workflow, WorkflowDefinition, WorkflowStatus};
 

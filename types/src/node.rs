@@ -1,6 +1,8 @@
 //! What a node tells about itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,57 @@ pub struct PoolStats {
     pub total_failed: u64,
 }
 
+/// What a node does. By default each does everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Claims work and runs handlers.
+    Worker,
+    /// Stands for leader of the shards: moves work that is due, recovers, keeps house.
+    Scheduler,
+    /// Stands for leader of the shards: advances workflows.
+    Orchestrator,
+    /// Serves HTTP, where an address was given.
+    Api,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 4] = [Role::Worker, Role::Scheduler, Role::Orchestrator, Role::Api];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Worker => "worker",
+            Role::Scheduler => "scheduler",
+            Role::Orchestrator => "orchestrator",
+            Role::Api => "api",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a text is not a role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a role; use worker, scheduler, orchestrator or api")]
+pub struct RoleError(String);
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Role, RoleError> {
+        let mut all = Role::ALL.into_iter();
+        all.find(|role| role.as_str() == text)
+            .ok_or_else(|| RoleError(text.to_owned()))
+    }
+}
+
 /// One incarnation of a node, as its last heartbeat described it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeInfo {
@@ -43,6 +96,16 @@ pub struct NodeInfo {
     /// Versions of its handlers, where they have one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub handler_versions: BTreeMap<String, String>,
+    /// What it does; empty from a node of a version that did not tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Role>,
+    /// Whether it was told to claim no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+    /// Handlers that are not called since their last runs failed, and until when about, by the
+    /// server's clock; then one run tries whether that has passed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub breakers: BTreeMap<String, UnixMillis>,
     /// When it registered, by the server's clock.
     #[serde(default)]
     pub started_at: UnixMillis,

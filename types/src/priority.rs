@@ -112,8 +112,11 @@ impl fmt::Display for Tier {
 /// Shares of claims per tier while all of them have work.
 ///
 /// While every tier has work, a tier of weight `w` out of a total of `W` gets `w` of any `W`
-/// consecutive claims of a node, so the lowest one waits for at most `W - w` claims of others.
-/// A tier without work gives its share to the others.
+/// consecutive jobs that a node claims in a shard. So the bound on starvation is this: between two
+/// jobs of a tier a node claims at most `W - w` jobs of the others. By default that is 150 for the low
+/// tier, however much work stands above it. A tier without work gives its share to the others.
+///
+/// [`TierWeights::strict`] has no such bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierWeights {
     high: u32,
@@ -132,7 +135,24 @@ impl TierWeights {
         }
     }
 
-    /// The weight of a tier.
+    /// The most urgent tier that has work, always: while there is enough of it, nothing of the
+    /// others is claimed.
+    #[must_use]
+    pub fn strict() -> TierWeights {
+        TierWeights {
+            high: 0,
+            normal: 0,
+            low: 0,
+        }
+    }
+
+    /// Whether the most urgent tier comes first always.
+    #[must_use]
+    pub fn is_strict(self) -> bool {
+        self.total() == 0
+    }
+
+    /// The weight of a tier; 0 for all when they are strict.
     #[must_use]
     pub fn of(self, tier: Tier) -> u32 {
         match tier {

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, dev, dlq, events, job, node, run, schedule, workflow};
+use super::{bench, config, dev, dlq, events, job, limit, node, run, schedule, tier, workflow};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -39,6 +39,18 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Settings that nodes take up while they run
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Limits that jobs share by their keys
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// Tiers: pause, resume, rate
+    #[command(subcommand)]
+    Tier(tier::TierCommand),
+    /// Task types: pause, resume
+    #[command(subcommand)]
+    Type(tier::TypeCommand),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

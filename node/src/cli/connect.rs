@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use paceline_client::{
-    CancelWorkflowError, Client, ConnectError, ListError, ResumeError, RetryError, StoreError,
-    SubmitError, WaitError, WorkflowSubmitError,
+    CancelWorkflowError, Client, ConnectError, GetLimitError, ListError, ResumeError, RetryError,
+    SetLimitError, SteerError, StoreError, SubmitError, WaitError, WorkflowSubmitError,
 };
 
 use super::failure::{Failure, Kind};
@@ -53,6 +53,7 @@ impl From<SubmitError> for Failure {
         let kind = match error {
             SubmitError::Invalid(_)
             | SubmitError::TooLarge { .. }
+            | SubmitError::KeysApart(_)
             | SubmitError::InThePast { .. } => Kind::Usage,
             SubmitError::Duplicate { .. } => Kind::Conflict,
             _ => Kind::Redis,
@@ -80,6 +81,33 @@ impl From<ResumeError> for Failure {
             _ => Kind::Conflict,
         };
         Failure::new(kind, error)
+    }
+}
+
+impl From<SetLimitError> for Failure {
+    fn from(error: SetLimitError) -> Failure {
+        match error {
+            SetLimitError::Store(error) => error.into(),
+            error => Failure::usage(error),
+        }
+    }
+}
+
+impl From<GetLimitError> for Failure {
+    fn from(error: GetLimitError) -> Failure {
+        match error {
+            GetLimitError::Store(error) => error.into(),
+            error => Failure::usage(error),
+        }
+    }
+}
+
+impl From<SteerError> for Failure {
+    fn from(error: SteerError) -> Failure {
+        match error {
+            SteerError::Store(error) => error.into(),
+            error => Failure::usage(error),
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod args;
 mod bench;
+mod config;
 mod connect;
 mod dev;
 mod dlq;
 mod events;
 mod failure;
 mod job;
+mod limit;
 mod log;
 mod node;
 mod options;
@@ -20,6 +22,7 @@ mod show;
 mod signal;
 mod source;
 mod table;
+mod tier;
 mod time;
 mod workflow;
 
@@ -93,6 +96,10 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Schedule(command) => schedule::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Config(command) => config::run(command, &globals, output).await,
+        Command::Limit(command) => limit::run(command, &globals, output).await,
+        Command::Tier(command) => tier::run(command, &globals, output).await,
+        Command::Type(command) => tier::run_type(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -147,6 +154,13 @@ mod tests {
             "paceline dev --data /tmp/x --allow-shell --http 127.0.0.1:9100",
             "paceline node --redis redis://h/ --concurrency 4 --lease 2s --name n",
             "paceline node list -o json",
+            "paceline node --role worker --role api",
+            "paceline node drain worker-1",
+            "paceline node undrain node_00000000000000000000000000",
+            "paceline config get",
+            "paceline config set --handler image.* timeout=5s concurrency=3",
+            "paceline config unset --handler image.resize timeout",
+            "paceline config unset",
             "paceline --namespace tenant node",
             "paceline run f.yaml --input {} --watch",
             "paceline run --watch=lines f.yaml",
@@ -180,6 +194,20 @@ mod tests {
             "paceline schedule next --file f.yaml",
             "paceline schedule next --cron * --zone UTC -n 20",
             "paceline dlq list",
+            "paceline limit set tenant7 --max 5 --rate 10 --burst 20",
+            "paceline limit get tenant7",
+            "paceline limit list -o json",
+            "paceline limit unset tenant7",
+            "paceline tier list",
+            "paceline tier pause low",
+            "paceline tier resume high",
+            "paceline tier set normal --rate 2.5",
+            "paceline tier set normal --no-rate",
+            "paceline type list",
+            "paceline type pause image.resize",
+            "paceline type resume image.resize",
+            "paceline node --strict-tiers",
+            "paceline node --weights 100,50,10",
             &format!("paceline dlq retry {job}"),
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
@@ -213,7 +241,32 @@ mod tests {
             ("paceline node --concurrency 0", "0 is not in 1.."),
             ("paceline events --kind job.deed", "is not an event kind"),
             ("paceline events --from never", "or write now or start"),
+            ("paceline node --role boss", "`boss` is not a role"),
+            (
+                "paceline config set --handler a:b paused=true",
+                "the task type `a:b` contains",
+            ),
+            ("paceline config set timeout", "write it as FIELD=VALUE"),
+            (
+                "paceline config set timeout=5",
+                "`timeout` is \"5\", but must be a duration",
+            ),
+            ("paceline config set size=5", "`size` is not a setting"),
+            ("paceline config unset size", "`size` is not a setting"),
             ("paceline dlq purge", "|--all>"),
+            ("paceline limit set k", "--max <N>|--rate"),
+            ("paceline limit set k --max 0", "0 is not in 1.."),
+            ("paceline tier set low", "--rate <PER_SECOND>|--no-rate"),
+            (
+                "paceline tier pause lowest",
+                "[possible values: high, normal, low]",
+            ),
+            ("paceline node --weights 1,2", "write three numbers"),
+            ("paceline node --weights 1,0,3", "write three numbers"),
+            (
+                "paceline node --weights 1,2,3 --strict-tiers",
+                "cannot be used with",
+            ),
             (
                 "paceline schedule create a echo --every 1s --cron x",
                 "cannot be used with",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use paceline_types::duration;
+use paceline_types::{Role, TierWeights, duration};
 
 use super::log::LogFormat;
 use super::output::Format;
@@ -62,6 +62,15 @@ pub(crate) struct NodeOptions {
     /// Serve the task type `shell`: whoever submits jobs may then run programs here
     #[arg(long)]
     pub(crate) allow_shell: bool,
+    /// What the node does, once for each: worker, scheduler, orchestrator, api; by default all
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<Role>,
+    /// Shares of claims of the tiers high, normal and low; by default 100,50,10
+    #[arg(long, value_name = "H,N,L", value_parser = parse_weights)]
+    pub(crate) weights: Option<TierWeights>,
+    /// Begin the most urgent jobs first always, also when others then never begin
+    #[arg(long, conflicts_with = "weights")]
+    pub(crate) strict_tiers: bool,
     /// Name of the node, for readers; by default host and process id
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -82,6 +91,20 @@ fn limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(limit @ 1..=100) => Ok(limit),
         _ => Err("write a number from 1 to 100".to_owned()),
+    }
+}
+
+fn parse_weights(text: &str) -> Result<TierWeights, String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok(&[high, normal, low])
+            if [high, normal, low]
+                .iter()
+                .all(|weight| (1..=1_000_000).contains(weight)) =>
+        {
+            Ok(TierWeights::new(high, normal, low))
+        }
+        _ => Err("write three numbers from 1 to 1000000, such as 100,50,10".to_owned()),
     }
 }
 

@@ -61,6 +61,15 @@ impl Serving {
                 .lease(lease)
                 .leader_lease(lease.min(DEFAULT_LEADER_LEASE));
         }
+        if !options.roles.is_empty() {
+            builder = builder.roles(options.roles.iter().copied());
+        }
+        if let Some(weights) = options.weights {
+            builder = builder.weights(weights);
+        }
+        if options.strict_tiers {
+            builder = builder.strict_tiers();
+        }
         if let Some(name) = &options.name {
             builder = builder.name(name);
         }

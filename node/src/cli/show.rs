@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::{TaskState, Workflow};
-use paceline_types::{Job, JobStatus, NodeInfo, UnixMillis, WorkflowStatus};
+use paceline_types::{Job, JobStatus, NodeInfo, Role, UnixMillis, WorkflowStatus};
 
 use super::output::{Color, Output};
 use super::table::{Table, shortened};
@@ -151,6 +151,8 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
         "HTTP",
         "RUNNING",
         "SLOTS",
+        "STATE",
+        "ROLES",
         "LEADS",
         "SINCE",
         "TASK TYPES",
@@ -168,12 +170,23 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
             node.address.clone().unwrap_or_default(),
             node.pool_stats.running_workers.to_string(),
             node.pool_stats.max_concurrency.to_string(),
+            if node.draining { "draining" } else { "" }.to_owned(),
+            roles_of(node),
             leads.join(","),
             moment(node.started_at),
             node.task_types.join(" "),
         ]);
     }
     table
+}
+
+/// The roles of a node; `all` where nothing is left out.
+fn roles_of(node: &NodeInfo) -> String {
+    if node.roles.len() == Role::ALL.len() {
+        return "all".to_owned();
+    }
+    let roles: Vec<_> = node.roles.iter().map(|role| role.as_str()).collect();
+    roles.join(",")
 }
 
 /// How long a task took, or has been at work.

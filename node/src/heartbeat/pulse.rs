@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_store::calls::node::{CancelSignal, Gone};
+use paceline_store::calls::node::{Beat, CancelSignal, Gone};
 use paceline_store::{CallError, Store, StoreError};
-use paceline_types::{JobId, NodeId};
+use paceline_types::NodeId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -156,13 +156,14 @@ impl Pulse {
                 break LifeEnd::Lost;
             };
             match beat {
-                Ok(cancels) => {
+                Ok(beat) => {
                     beats += 1;
                     failures = 0;
                     lease.renewed(sent);
                     incarnation.extend(lease.fence_at());
                     self.seat.set_trouble(None);
-                    for job in cancels {
+                    self.hear(&beat);
+                    for job in beat.cancels {
                         incarnation.cancel(job);
                     }
                 }
@@ -193,16 +194,22 @@ impl Pulse {
         end
     }
 
-    async fn beat(&self, id: NodeId, beats: u64) -> Result<Vec<JobId>, CallError<Gone>> {
+    async fn beat(&self, id: NodeId, beats: u64) -> Result<Beat, CallError<Gone>> {
         // Nodes are listed from their registration in the first shard.
         let tells = self.seat.shard.0 == 0 && beats.is_multiple_of(BEATS_PER_INFO);
         let info = tells.then(|| self.kit.info(id));
         let lease = self.kit.options.lease;
-        let beat = self
-            .store
+        self.store
             .beat(self.seat.shard, id, info.as_ref(), lease)
-            .await?;
-        Ok(beat.cancels)
+            .await
+    }
+
+    /// What the first shard says to the whole node.
+    fn hear(&self, beat: &Beat) {
+        if self.seat.shard.0 == 0 {
+            self.kit.note_time(beat.now);
+            self.kit.set_drained(beat.drained);
+        }
     }
 
     async fn leave(&self, id: NodeId) {

@@ -24,8 +24,8 @@ local function cancel_job(id, reason, retention)
   elseif letter == 'Z' then
     redis.call('ZREM', prefix .. 'delayed', id)
     redis.call('ZREM', prefix .. 'paused', id)
-  else
-    leave_lane(lane_of(ident), id)
+  elseif letter ~= 'B' then
+    leave_lane(waits_in(ident, state), id)
   end
   local workflow = in_workflow(ident)
   write_state(id, format_state('X', state, removal_time(retention, workflow), reason))

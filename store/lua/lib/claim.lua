@@ -1,5 +1,6 @@
 --@include lib/timers.lua
 --@include lib/limits.lua
+--@include lib/steering.lua
 -- Which jobs a node is given.
 local TIERS = { 'h', 'n', 'l' }
 -- Holes that one call passes, in about.
@@ -34,15 +35,15 @@ local function read_handlers(count, at)
 end
 
 -- Lanes of a tier that the node serves now, oldest first; all that it serves go into `served`.
--- Older ones that are for others are looked past, up to a thousand of them.
-local function lanes_for(tier, handler_of, served)
+-- Older ones that are for others, or are of a paused type, are looked past, up to a thousand of them.
+local function lanes_for(tier, handler_of, served, paused_types)
   local lanes, first, names = {}, 0, nil
   repeat
     names = redis.call('ZRANGE', prefix .. 'ready:' .. tier, first, first + 99)
     first = first + 100
     for _, name in ipairs(names) do
-      local task_type, version = string.match(name, '^([^:]*):(.*)$')
-      local handler = handler_of(task_type)
+      local task_type, version = string.match(name, '^([^:]*):([^,]*)')
+      local handler = not (paused_types and paused_types[task_type]) and handler_of(task_type)
       if handler and (version == '' or handler.version == '' or version == handler.version) then
         local lane = { lane = tier .. ':' .. name, handler = handler, task_type = task_type }
         served[#served + 1] = lane
@@ -54,7 +55,8 @@ local function lanes_for(tier, handler_of, served)
 end
 
 -- How many of `wanted` jobs each tier gives. Seat s of all claims of the node belongs to the
--- tier that s modulo the sum of the weights falls into, among tiers that have work.
+-- tier that s modulo the sum of the weights falls into, among tiers that have work. Without any weight
+-- all are left to the most urgent tier.
 local function shares(wanted, weights, ticket, candidates)
   local quota, total = { h = 0, n = 0, l = 0 }, 0
   for _, tier in ipairs(TIERS) do
@@ -171,8 +173,8 @@ local function take_lane(lane, share, picked)
   elseif skipped > 0 then
     redis.call('HDEL', prefix .. 'waiting', lane .. ',')
   end
-  redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), string.match(head, '^%d+'),
-    string.sub(lane, 3))
+  redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 
+    lane_age(lane, string.match(head, '^%d+')), string.sub(lane, 3))
   return got, false
 end
 
@@ -207,7 +209,7 @@ end
 -- Whether a job whose policy asks for more than a free slot may start now. Those that may not have
 -- left their place in the lane, and are where they wait, or have ended, when this returns.
 local function may_start(id, record, policy)
-  return starts_in_time(id, record, policy) and takes_limits(id, record, policy)
+  return starts_in_time(id, record, policy) and takes_limits(id, policy)
 end
 
 -- Begins the runs of what was picked. Returns them in groups of one token.
@@ -237,6 +239,8 @@ local function begin_runs(picked, node, slot, number)
       local policy = string.match(records[1], '^%d+ %S+ (%S+)')
       if string.find(US .. policy, '\31[lSMH]') and not may_start(kept[1], records[1], policy) then
         kept = {}
+        local lane = segment.lane
+        picked.stayed[lane] = (picked.stayed[lane] or 0) + 1
       end
     end
     if #kept > 0 then
@@ -308,22 +312,45 @@ local function claim(wanted, node, slot, number, at)
   local weights = { h = tonumber(ARGV[at + 1]), n = tonumber(ARGV[at + 2]), l = tonumber(ARGV[at + 3]) }
   local handler_of = read_handlers(tonumber(ARGV[at + 5]), at + 5)
   local candidates, served = {}, {}
-  for _, tier in ipairs(TIERS) do candidates[tier] = lanes_for(tier, handler_of, served) end
+  local steering = read_steering()
+  for _, tier in ipairs(TIERS) do
+    if steering and is_closed(steering, tier) then
+      candidates[tier] = {}
+    else
+      candidates[tier] = lanes_for(tier, handler_of, served, steering and steering.types)
+    end
+  end
   local quota = shares(wanted, weights, tonumber(ARGV[at + 4]), candidates)
 
-  local picked, open = { ids = {}, holes = 0 }, wanted
-  for _, tier in ipairs(TIERS) do
-    if quota[tier] > 0 then open = open - take_jobs(candidates[tier], quota[tier], picked) end
+  local picked, open = { ids = {}, holes = 0, stayed = {} }, wanted
+  local taken = { h = 0, n = 0, l = 0 }
+  local function take(tier, most)
+    if steering then most = math.min(most, steering.tiers[tier].open - taken[tier]) end
+    local got = most > 0 and take_jobs(candidates[tier], most, picked) or 0
+    taken[tier], open = taken[tier] + got, open - got
   end
+  for _, tier in ipairs(TIERS) do take(tier, quota[tier]) end
   -- What a tier could not use goes to the others, most urgent first.
   for _, tier in ipairs(TIERS) do
-    if open > 0 then open = open - take_jobs(candidates[tier], open, picked) end
+    if open > 0 then take(tier, open) end
   end
   local claims, left = {}, 0
   if #picked.ids > 0 then claims = begin_runs(picked, node, slot, number) end
+  if next(picked.stayed) then
+    for _, lane in ipairs(served) do
+      local stayed = picked.stayed[lane.lane] or 0
+      local tier = string.sub(lane.lane, 1, 1)
+      taken[tier], lane.handler.free = taken[tier] - stayed, lane.handler.free + stayed
+    end
+    announce_lanes()
+  end
+  local spent = {}
+  if steering then
+    for _, tier in ipairs(TIERS) do spent[tier] = spend_rate(steering, tier, taken[tier]) end
+  end
   -- Work that is left may be for others: the bell that brought this node here is passed on.
   for _, lane in ipairs(served) do
-    if not lane.empty then
+    if not lane.empty and not spent[string.sub(lane.lane, 1, 1)] then
       if lane.handler.free > 0 then left = 1 end
       ring('bell:' .. lane.task_type)
     end

@@ -1,3 +1,4 @@
+--@include lib/limits.lua
 -- What follows from the end of a job: removal after its retention, its unique key, its
 -- workflow, whoever waits for it.
 local ended_packets, ended_in_workflows, inbox_items, inbox_fields = {}, {}, {}, {}
@@ -60,6 +61,8 @@ local function follow_field(field, id, ended)
       redis.call('SADD', prefix .. 'schedules:ended', value)
       ring('bell!leader')
     end
+  elseif letter == 'l' then
+    limits().release(value, id, ended)
   end
 end
 

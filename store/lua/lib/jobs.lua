@@ -6,8 +6,9 @@
 --         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
 --         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
---         letter: P waiting, S scheduled, R retrying, Z paused, C completed, K skipped, D dead,
---         X cancelled. x: '-' of P, due time of S, R (and Z, 0 when resumed by hand only), time of
+--         letter: P waiting, B parked at a limit, S scheduled, R retrying, Z paused, C completed,
+--         K skipped, D dead, X cancelled. x: '-' of P, 'g' in the lane of those that were granted
+--         slots; the key that it is parked at of B; due time of S, R (and Z, 0 when resumed by hand only), time of
 --         removal of C, K, D, X (0: kept).
 --         tail: result of C, else why. rest: fields of newer versions, kept as they are.
 -- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>', the token of the run. flag:
@@ -45,6 +46,11 @@ end
 
 local function lane_of(ident)
   return string.match(ident, '^[^\31]+')
+end
+
+-- The lane that a job stands in which waits.
+local function waits_in(ident, state)
+  return state.x == 'g' and lane_of(ident) .. ',g' or lane_of(ident)
 end
 
 local function in_workflow(ident)

@@ -10,10 +10,23 @@
 --   holes:<lane>  set, jobs that have left their places in the lane, which are still there. A job
 --                 has one place that was not claimed.
 --   ready:<tier>  sorted set of lanes that have work, without the tier, by the age of their head
+-- '<lane>,g' holds those jobs of a lane that were parked at a limit and were granted their slots since:
+-- it comes before all that are not such, as long as a slot waits for its job nobody else has it.
 local filled = {}
+-- What must be done before lanes are written, as it may fill them; see limits.lua.
+local before_lanes
 
 local function lane_key(lane)
   return prefix .. 'lane:' .. lane
+end
+
+local function granted_lane(lane)
+  return lane .. ',g'
+end
+
+-- The score of a lane among those that are ready.
+local function lane_age(lane, head)
+  return string.sub(lane, -2) == ',g' and 0 or head
 end
 
 -- Appends jobs to a lane, with the next announce_lanes().
@@ -40,6 +53,7 @@ end
 -- Writes what was appended, makes those lanes known, and wakes one idle node for each type.
 -- A lane that was ready before needs no bell: whoever left work in it has rung.
 local function announce_lanes()
+  if before_lanes then before_lanes() end
   for lane, parts in pairs(filled) do
     for _, part in ipairs(parts) do
       local packs = part.packs or pack(part.ids)
@@ -50,8 +64,8 @@ local function announce_lanes()
       end
     end
     redis.call('HINCRBY', prefix .. 'waiting', lane, parts.count)
-    if redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 'NX', now,
-        string.sub(lane, 3)) == 1 then
+    if redis.call('ZADD', prefix .. 'ready:' .. string.sub(lane, 1, 1), 'NX',
+        lane_age(lane, now), string.sub(lane, 3)) == 1 then
       if redis.call('SADD', prefix .. 'lanes', lane) == 1 then ring('bell*') end
       ring('bell:' .. string.match(lane, '^.:([^:]*)'))
     end

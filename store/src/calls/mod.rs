@@ -5,8 +5,10 @@
 
 use crate::StoreError;
 
+pub mod callbacks;
 pub mod cancel;
 pub mod commit;
+pub mod config;
 pub mod dead_letters;
 pub mod events;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod headers;
 pub mod inbox;
 pub mod leader;
 pub mod leadership;
+pub mod limits;
 pub mod list;
 pub mod measure;
 pub mod node;
@@ -23,6 +26,7 @@ pub mod recover;
 pub mod resume;
 pub mod retry;
 pub mod schedule;
+pub mod steering;
 pub mod submit;
 pub mod turn;
 pub mod watch;

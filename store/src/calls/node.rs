@@ -14,12 +14,15 @@ use crate::{Store, StoreError};
 pub(crate) static JOIN: Script = script!("join");
 pub(crate) static BEAT: Script = script!("beat");
 pub(crate) static LEAVE: Script = script!("leave");
+pub(crate) static DRAIN: Script = script!("drain");
 
 /// What a heartbeat brings back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// The server's time.
     pub now: UnixMillis,
+    /// Whether the node should claim no more; told in the first shard.
+    pub drained: bool,
     /// Running jobs of this node that should stop; repeated until they have settled.
     pub cancels: Vec<JobId>,
 }
@@ -77,12 +80,17 @@ impl Store {
         let now = first
             .parse()
             .map_err(|_| StoreError::protocol("beat", "a time", &first))?;
+        let drained = reply.int()? == 1;
         let cancels = reply
             .rest()?
             .iter()
             .filter_map(|bare| JobId::from_bare(bare).ok())
             .collect();
-        Ok(Beat { now, cancels })
+        Ok(Beat {
+            now,
+            drained,
+            cancels,
+        })
     }
 
     /// Takes a node that stops out of a shard; what it still holds goes to others.
@@ -98,6 +106,26 @@ impl Store {
         Ok(())
     }
 
+    /// Tells a node to claim no more (`drained`), or to claim again; it hears of it with its next
+    /// beat. What it runs goes on.
+    ///
+    /// # Errors
+    /// [`Gone`]: there is no such node, and nothing was changed. Without an answer the same call
+    /// may be sent again.
+    pub async fn drain(&self, node: NodeId, drained: bool) -> Result<(), CallError<Gone>> {
+        let keys = self.keys(ShardIndex(0))?;
+        let mut call = Invocation::new(&DRAIN, &[&keys.events, &keys.leases, &keys.draining]);
+        call.arg(node.bare(&mut [0; 26]) as &str)
+            .arg(u8::from(drained));
+        let mut reply = Reply::list("drain", self.link.call(&call).await?)?;
+        let answer = reply.text()?;
+        match answer.as_str() {
+            "ok" => Ok(()),
+            "gone" => Err(CallError::Refused(Gone)),
+            other => Ok(reply.unknown(other)?),
+        }
+    }
+
     /// The nodes that are alive, by their registration in the first shard, oldest first.
     ///
     /// # Errors
@@ -108,6 +136,14 @@ impl Store {
         command.arg(&keys.nodes);
         let told = Reply::list("HVALS", self.link.command(&command).await?)?.rest()?;
         let mut nodes: Vec<NodeInfo> = told.iter().filter_map(|text| parse_info(text)).collect();
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(&keys.draining);
+        let drained = members(self.link.command(&command).await?)?;
+        for node in &mut nodes {
+            let mut buffer = [0; 26];
+            let bare: &str = node.node_id.bare(&mut buffer);
+            node.draining = drained.iter().any(|drained| drained == bare);
+        }
         nodes.sort_by_key(|node| (node.started_at, node.node_id));
         Ok(nodes)
     }
@@ -120,12 +156,7 @@ impl Store {
         let keys = self.keys(shard)?;
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&keys.lanes);
-        let lanes = match self.link.command(&command).await? {
-            redis::Value::Set(members) => redis::Value::Array(members),
-            other => other,
-        };
-        let mut types: Vec<TaskType> = Reply::list("SMEMBERS", lanes)?
-            .rest()?
+        let mut types: Vec<TaskType> = members(self.link.command(&command).await?)?
             .iter()
             .filter_map(|lane| TaskType::new(lane.split(':').nth(1)?).ok())
             .collect();
@@ -170,6 +201,14 @@ impl Store {
             subscription: Subscription::new(&self.link, channel),
         })
     }
+}
+
+fn members(reply: redis::Value) -> Result<Vec<String>, StoreError> {
+    let members = match reply {
+        redis::Value::Set(members) => redis::Value::Array(members),
+        other => other,
+    };
+    Reply::list("SMEMBERS", members)?.rest()
 }
 
 fn told(node: &NodeInfo) -> String {

@@ -1,7 +1,7 @@
 //! Accepting jobs.
 
 use paceline_types::job::Due;
-use paceline_types::{JobId, JobSpec, ShardIndex, UniqueKey, UnixMillis};
+use paceline_types::{JobId, JobSpec, LimitKey, ShardIndex, UniqueKey, UnixMillis};
 
 use super::MAX_BATCH;
 use crate::script::{Invocation, Script};
@@ -52,19 +52,43 @@ pub enum SubmitRefusal {
     },
 }
 
+/// Two keys of one job lead to different shards, so that no script could look at both.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the keys `{one}` and `{other}` of one job lead to different shards; give both the same part in \
+     braces, as in `{{tenant 7}}/mail` and `{{tenant 7}}/print`, which alone chooses the shard then"
+)]
+pub struct KeysApart {
+    /// The first key.
+    pub one: String,
+    /// The one that leads elsewhere.
+    pub other: String,
+}
+
 impl Store {
-    /// The shard of a job: by its unique key, else its idempotency key, else `fallback`.
+    /// The shard of a job: by its unique key and the keys of its limits, else its idempotency key,
+    /// else `fallback`.
     ///
-    /// A key must always lead to the same shard, since one script checks and sets it. With both
-    /// keys the idempotency key is therefore looked for in the shard of the unique key.
-    #[must_use]
-    pub fn shard_for(&self, spec: &JobSpec, fallback: ShardIndex) -> ShardIndex {
-        if let Some(key) = &spec.unique_key {
-            ShardIndex::of_key(key.as_str(), self.shards())
-        } else if let Some(key) = &spec.idempotency_key {
-            ShardIndex::of_key(key.as_str(), self.shards())
-        } else {
-            fallback
+    /// A key must always lead to the same shard, since one script checks and sets it. Beside other
+    /// keys the idempotency key is therefore looked for in their shard.
+    ///
+    /// # Errors
+    /// [`KeysApart`]: its keys lead to different shards.
+    pub fn shard_for(&self, spec: &JobSpec, fallback: ShardIndex) -> Result<ShardIndex, KeysApart> {
+        let unique = spec.unique_key.iter().map(UniqueKey::as_str);
+        let limits = spec.limits.iter().map(LimitKey::as_str);
+        let mut keys = unique.chain(limits);
+        let of = |key: &str| ShardIndex::of_key(key, self.shards());
+        let Some(first) = keys.next() else {
+            let key = spec.idempotency_key.as_ref();
+            return Ok(key.map_or(fallback, |key| of(key.as_str())));
+        };
+        match keys.find(|key| of(key) != of(first)) {
+            None => Ok(of(first)),
+            Some(other) => Err(KeysApart {
+                one: first.to_owned(),
+                other: other.to_owned(),
+            }),
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod escape;
 pub(crate) mod event;
 pub(crate) mod inbox;
 pub(crate) mod job;
+pub(crate) mod limit;
 pub(crate) mod pack;
 pub(crate) mod reply;
 pub(crate) mod state;

@@ -51,7 +51,8 @@ impl State {
 /// The status that a letter stands for; `r` (running) appears in replies only.
 pub(crate) fn status_of(letter: char) -> Option<JobStatus> {
     Some(match letter {
-        'P' => JobStatus::Pending,
+        // Parked at a limit is no state of its own to the outside.
+        'P' | 'B' => JobStatus::Pending,
         'S' => JobStatus::Scheduled,
         'R' => JobStatus::Retrying,
         'Z' => JobStatus::Paused,

@@ -11,6 +11,7 @@ mod health;
 mod old_redis;
 mod programs;
 mod schedules;
+mod steering;
 mod wrong;
 
 use std::path::PathBuf;

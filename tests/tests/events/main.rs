@@ -72,7 +72,7 @@ async fn up_to(events: &mut Subscription, last: &EventKind) -> Vec<Event> {
 }
 
 feature_test! {
-    /// Row 109: these and no others, each path of a job's life, told live as well as in the log.
+    /// Row 109, trap W43: these and no others, each path of a job's life, told live as well as in the log.
     async fn every_path_of_a_job_has_its_sequence_of_events(env: Env) {
         let ride = env.ride(obedient).await;
         let client = &ride.client;

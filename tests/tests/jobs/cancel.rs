@@ -43,7 +43,7 @@ async fn empty_lanes(store: &Store, env: &Env) {
 }
 
 feature_test! {
-    /// Row 31: queued.
+    /// Row 31, trap W2: queued.
     async fn a_cancelled_waiting_job_never_runs(env: Env) {
         let store = env.store().await;
         let client = Client::from_store(store.clone());
@@ -69,7 +69,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 31: delayed.
+    /// Row 31, trap W2: delayed.
     async fn a_cancelled_delayed_job_never_runs(env: Env) {
         let (pen, mut ran) = notes();
         let ride = env
@@ -91,7 +91,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 31: between two attempts.
+    /// Row 31, trap W2: between two attempts.
     async fn a_cancelled_retrying_job_never_runs_again(env: Env) {
         let (pen, mut ran) = notes();
         let policy = RetryPolicy { initial_delay: MOMENT * 2, max_delay: SOON, ..attempts(3) };
@@ -134,7 +134,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 31 and I11: the handler is told, and the job ends cancelled whatever it returns.
+    /// Row 31, trap W1 and I11: the handler is told, and the job ends cancelled whatever it returns.
     async fn a_cancelled_running_job_ends_cancelled_whatever_its_handler_returns(env: Env) {
         let (pen, mut told) = notes();
         let ride = env

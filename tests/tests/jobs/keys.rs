@@ -130,7 +130,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// I14.
+    /// Row 8, trap W12, I14.
     async fn concurrent_submits_with_one_idempotency_key_make_one_job(env: Env) {
         let (pen, mut ran) = notes();
         let ride = env

@@ -11,6 +11,7 @@ use paceline_types::{Bytes, RetryPolicy};
 mod cancel;
 mod dead_letters;
 mod failures;
+mod keeps;
 mod keys;
 mod limits;
 mod listing;

@@ -47,7 +47,7 @@ fn short() -> HandlerOptions {
 }
 
 feature_test! {
-    /// I16: for jobs of every kind and end.
+    /// Row 106, traps W34 and W35, I16: for jobs of every kind and end.
     async fn after_retention_only_the_fixed_keys_are_left(env: Env) {
         let ride = env
             .ride(|node| node.handle_raw("t", short(), async |context: Context, payload| {

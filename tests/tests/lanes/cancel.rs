@@ -76,6 +76,7 @@ async fn a_job_is_cancelled_in_an_entry_that_runs_in_part() {
     }
 }
 
+/// Row 31, trap W2.
 #[tokio::test]
 async fn an_entry_is_cancelled_wherever_it_stands() {
     for entry in 0..3 {

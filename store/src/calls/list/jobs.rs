@@ -12,6 +12,7 @@ use crate::Store;
 enum Source {
     Running,
     Waiting,
+    Blocked,
     Delayed,
     Paused,
     Ended,
@@ -26,13 +27,14 @@ fn sources(filter: &JobFilter) -> &'static [Source] {
     }
     match filter.status {
         Some(S::Running) => &[Source::Running],
-        Some(S::Pending) => &[Source::Waiting],
+        Some(S::Pending) => &[Source::Waiting, Source::Blocked],
         Some(S::Scheduled | S::Retrying) => &[Source::Delayed],
         Some(S::Paused) => &[Source::Paused],
         Some(S::Completed | S::Cancelled | S::Dead) => &[Source::Ended],
         None => &[
             Source::Running,
             Source::Waiting,
+            Source::Blocked,
             Source::Delayed,
             Source::Paused,
             Source::Ended,
@@ -52,7 +54,7 @@ fn letters(status: Option<JobStatus>) -> &'static [char] {
 fn matches(filter: &JobFilter, source: Source, job: &Job) -> bool {
     let in_place = match source {
         Source::Running => job.status == JobStatus::Running,
-        Source::Waiting => job.status == JobStatus::Pending,
+        Source::Waiting | Source::Blocked => job.status == JobStatus::Pending,
         Source::Delayed => matches!(job.status, JobStatus::Scheduled | JobStatus::Retrying),
         Source::Paused => job.status == JobStatus::Paused,
         Source::Ended => job.status.is_terminal(),
@@ -135,6 +137,7 @@ impl Store {
                 self.waiting(shard, filter.task_type.as_ref(), position, limit)
                     .await?
             }
+            (Source::Blocked, _) => self.blocked(shard, position, limit).await?,
             (Source::Delayed, _) => self.delayed(shard, position, limit).await?,
             (Source::Paused, _) => self.paused(shard, position, limit).await?,
             (Source::Dead, _) => self.dead(shard, position, limit).await?,

@@ -161,6 +161,16 @@ impl Store {
         self.ranked(&key, false, position, limit).await
     }
 
+    pub(super) async fn blocked(
+        &self,
+        shard: ShardIndex,
+        position: &str,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let key = self.keys(shard)?.blocked.clone();
+        self.ranked(&key, false, position, limit).await
+    }
+
     pub(super) async fn paused(
         &self,
         shard: ShardIndex,

@@ -1,0 +1,11 @@
+//! What jobs and schedules do, exactly: pages to look things up in.
+
+/// The life of a job: acceptance, waiting, running, its ends, and what steers it.
+pub mod jobs {
+    #![doc = include_str!("jobs.md")]
+}
+
+/// When schedules fire, and what happens when firings meet.
+pub mod schedules {
+    #![doc = include_str!("schedules.md")]
+}

@@ -1,0 +1,141 @@
+//! Rates by key and of tiers, by the server's clock (rows 5 and 10).
+
+use std::time::Duration;
+
+use paceline_tests::{History, eventually, log};
+use paceline_types::{Event, EventKind, Limit, Priority, Rate, Tier};
+
+use crate::{Bay, LONG, a_second, at_once};
+
+/// When jobs began, by the server's clock.
+fn starts(events: &[Event]) -> Vec<u64> {
+    let started = events
+        .iter()
+        .filter(|event| event.kind == EventKind::JobStarted);
+    let mut moments: Vec<_> = started.map(|event| event.timestamp).collect();
+    moments.sort_unstable();
+    moments
+}
+
+/// In any span no more began than the bucket had, with a token for what is lost by rounding.
+fn assert_within(moments: &[u64], rate: f64, burst: u32) {
+    for (from, first) in moments.iter().enumerate() {
+        for (to, last) in moments.iter().enumerate().skip(from) {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let (count, span) = ((to - from + 1) as f64, (last - first) as f64 / 1000.0);
+            let most = f64::from(burst) + rate * span + 0.1;
+            assert!(count <= most, "{count} began within {span} s: {moments:?}");
+        }
+    }
+}
+
+/// Claims and lets the leader look until so many jobs have run.
+async fn run_all(bay: &Bay, count: usize) {
+    let mut ran = bay.drain(10).await.len();
+    let what = "all jobs have run";
+    eventually(what, paceline_tests::PATIENCE, async || {
+        bay.promote().await;
+        ran += bay.drain(10).await.len();
+        if ran == count {
+            Ok(())
+        } else {
+            Err(format!("{ran} ran"))
+        }
+    })
+    .await;
+}
+
+/// Contract row 10, with a rate: what finds no token is parked without an attempt, and the leader
+/// wakes it when there is one.
+#[tokio::test]
+async fn a_rate_is_kept_and_used() {
+    let bay = Bay::new().await;
+    bay.limit("k", a_second(20.0, 4)).await;
+    bay.jobs(20, &["k"]).await;
+    run_all(&bay, 20).await;
+    assert_within(&starts(&log(&bay.bench.store).await), 20.0, 4);
+    bay.assert_done(&["k"]).await;
+}
+
+/// Both kinds of a limit hold at once.
+#[tokio::test]
+async fn a_rate_and_a_concurrency_hold_together() {
+    let bay = Bay::new().await;
+    let limit = Limit {
+        concurrency: Some(1),
+        ..a_second(50.0, 5)
+    };
+    bay.limit("k", limit).await;
+    bay.jobs(15, &["k"]).await;
+    let first = bay.claim(15).await;
+    assert_eq!(first.len(), 1, "one at once, though there are tokens");
+    bay.complete(&first).await;
+    run_all(&bay, 14).await;
+    assert_within(&starts(&log(&bay.bench.store).await), 50.0, 5);
+    bay.assert_done(&["k"]).await;
+}
+
+/// The moment that the leader waits for is that of the next token.
+#[tokio::test]
+async fn the_leader_sleeps_until_the_next_token() {
+    let bay = Bay::new().await;
+    bay.limit("k", a_second(0.01, 1)).await;
+    bay.jobs(3, &["k"]).await;
+    let first = bay.claim(5).await;
+    assert_eq!(first.len(), 1);
+    bay.complete(&first).await;
+    let survey = bay
+        .bench
+        .store
+        .survey(crate::Bench::SHARD, bay.term)
+        .await
+        .unwrap();
+    for due in [survey.next_due_in, bay.promote().await] {
+        let due = due.unwrap();
+        assert!(
+            due > Duration::from_secs(50) && due <= Duration::from_secs(100),
+            "{due:?}"
+        );
+    }
+    // A faster rate is felt at once, also by those that wait.
+    bay.limit("k", a_second(1000.0, 5)).await;
+    run_all(&bay, 2).await;
+    bay.limit("k", at_once(1)).await;
+    bay.jobs(1, &["k"]).await;
+    assert_eq!(bay.drain(5).await.len(), 1);
+}
+
+/// Contract row 5: the rate of a tier, shared by all nodes, holds up no other tier.
+#[tokio::test]
+async fn a_tier_has_a_rate() {
+    let bay = Bay::new().await;
+    let store = &bay.bench.store;
+    let rate = Rate::per_second(20.0).unwrap().with_burst(3).unwrap();
+    // The burst of a tier is its rate, rounded up.
+    assert!(store.set_tier_rate(Tier::Normal, Some(rate)).await.unwrap());
+    assert_eq!(store.tiers().await.unwrap()[1].rate, Some(20.0));
+    bay.jobs(50, &[]).await;
+    let low = bay.jobs_of(5, &[], "work", Priority::LOW).await;
+    let other = bay.bench.join(2, LONG).await;
+    let reply = bay.turn(&[], 100).await;
+    assert_eq!((reply.claimed.len(), reply.more), (20 + low.len(), false));
+    let mut last = bay.bench.turn(other, 1, &[], 100).await;
+    assert!(last.claimed.len() < 5, "both nodes share the bucket");
+    last.claimed.extend(reply.claimed);
+    let ran = last.claimed.len();
+    bay.complete(&last.claimed).await;
+    run_all(&bay, 55 - ran).await;
+    let normal: Vec<_> = log(store)
+        .await
+        .into_iter()
+        .filter(|event| event.job_id.is_none_or(|id| !low.contains(&id)))
+        .collect();
+    assert_within(&starts(&normal), 20.0, 20);
+    History::read(store)
+        .await
+        .assert_jobs_ended(&bay.made.borrow());
+    // Lifted, it is felt at once.
+    bay.jobs(60, &[]).await;
+    assert!(store.set_tier_rate(Tier::Normal, None).await.unwrap());
+    assert_eq!(bay.claim(100).await.len(), 60);
+}
