@@ -174,7 +174,7 @@ async fn a_mistake_names_its_field() {
     }
     binary.file(
         "bad.yaml",
-        "id: a\nschedule: { type: DAILY }\njob: { task_type: echo, unique_key: x }",
+        "id: a\nschedule: { type: DAILY }\njob: { task_type: echo }",
     );
     let sentence = binary.refused(2, "schedule apply bad.yaml", &[]).await;
     assert!(

@@ -1,22 +1,23 @@
 //! Schedules: create, change, look at, steer and fire them by hand.
 
+mod by_hand;
+mod errors;
+
 use std::future::IntoFuture;
 
 use futures::future::BoxFuture;
-use paceline_store::calls::schedule::{ByHandRefusal, Put, PutRefusal, SteerRefusal};
-use paceline_store::{CallError, StoreError};
-use paceline_types::schedule::{Firing, OverlapPolicy};
-use paceline_types::scheduled::{
-    Advance, FiringCounts, FiringKind, FiringStep, MAX_BACKFILL, NewFiring, PlannedFiring,
-};
-use paceline_types::workflow::DefinitionError;
+use paceline_store::CallError;
+use paceline_store::calls::schedule::{Put, PutRefusal, SteerRefusal};
+use paceline_types::schedule::Firing;
 use paceline_types::{
     JobTemplate, NameError, Schedule, ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex,
     UnixMillis,
 };
 
-use crate::submit::new_job_id;
-use crate::{Client, InvalidJob, JobRequest, Listing};
+use crate::{Client, JobRequest, Listing};
+
+pub use by_hand::FireByHand;
+pub use errors::{PutScheduleError, ScheduleError};
 
 /// How often a change is tried again when somebody else changes the schedule at the same time.
 const TRIES: usize = 20;
@@ -31,109 +32,6 @@ pub enum Applied {
     Updated,
     /// It was there already; nothing was changed.
     Unchanged,
-}
-
-/// Why a schedule was not stored. Nothing was changed, unless [`PutScheduleError::Store`] says
-/// that the call may have been carried out; it may be sent again.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PutScheduleError {
-    /// An id that may not be one.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The job is not one that may be submitted.
-    #[error(transparent)]
-    Job(#[from] InvalidJob),
-    /// The definition has mistakes, each with the path of its field.
-    #[error("the schedule is not valid: {}", list(.0))]
-    Invalid(Vec<DefinitionError>),
-    /// It never fires: there is no such moment between `starts_at` and `ends_at`.
-    #[error("the schedule `{id}` would never fire")]
-    NeverFires {
-        /// The schedule.
-        id: ScheduleId,
-    },
-    /// The payload is too large.
-    #[error(
-        "the payload of the schedule `{id}` has {size} bytes, at most {limit} are allowed; store it \
-         elsewhere and schedule its address"
-    )]
-    TooLarge {
-        /// The schedule.
-        id: ScheduleId,
-        /// Its bytes.
-        size: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// A limit of its jobs lives in another shard: one script checks both.
-    #[error(
-        "the limit `{limit}` lives in another shard than the schedule `{id}`, and its jobs are made \
-         where the schedule lives; write the limit as `{limit}{{{id}}}`, which puts it there"
-    )]
-    LimitElsewhere {
-        /// The schedule.
-        id: ScheduleId,
-        /// The key.
-        limit: String,
-    },
-    /// A provider may only change what it made.
-    #[error("the schedule `{id}` is not of this provider, and is left alone")]
-    Owned {
-        /// The schedule.
-        id: ScheduleId,
-    },
-    /// Others changed it all the time.
-    #[error("the schedule `{id}` is being changed by somebody else; send it again")]
-    Contended {
-        /// The schedule.
-        id: ScheduleId,
-    },
-    /// Redis did not carry it out.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a schedule was not steered or fired. Nothing was changed, unless [`ScheduleError::Store`]
-/// says that the call may have been carried out.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScheduleError {
-    /// An id that may not be one.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// There is none.
-    #[error("there is no schedule `{id}`: it was deleted, will not fire again, or never was")]
-    Unknown {
-        /// Its id.
-        id: ScheduleId,
-    },
-    /// A backfill of more firings than allowed.
-    #[error(
-        "the range has more than {MAX_BACKFILL} firings of the schedule `{id}`, which is the most of \
-         one backfill; take a shorter range"
-    )]
-    TooMany {
-        /// The schedule.
-        id: ScheduleId,
-    },
-    /// A range that ends before it begins.
-    #[error("the backfill ends before it begins; give the earlier time first")]
-    Backwards,
-    /// Others changed it all the time.
-    #[error("the schedule `{id}` is being changed by somebody else; try it again")]
-    Contended {
-        /// The schedule.
-        id: ScheduleId,
-    },
-    /// Redis did not carry it out.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-fn list(mistakes: &[DefinitionError]) -> String {
-    let sentences: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-    sentences.join("; ")
 }
 
 fn checked_id(id: impl AsRef<str>) -> Result<ScheduleId, NameError> {
@@ -153,37 +51,6 @@ impl IntoFuture for PutSchedule {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { self.client.put_schedule(&self.definition?).await })
-    }
-}
-
-/// Firings that were asked for by hand; await it.
-#[must_use = "nothing is fired until it is awaited"]
-pub struct FireByHand {
-    client: Client,
-    id: Result<ScheduleId, NameError>,
-    range: Option<(UnixMillis, UnixMillis)>,
-    overlap: Option<OverlapPolicy>,
-}
-
-impl FireByHand {
-    /// Under this overlap policy in place of the schedule's own.
-    pub fn overlap(mut self, policy: OverlapPolicy) -> Self {
-        self.overlap = Some(policy);
-        self
-    }
-}
-
-impl IntoFuture for FireByHand {
-    type Output = Result<FiringCounts, ScheduleError>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let id = self.id?;
-            self.client
-                .fire_by_hand(&id, self.range, self.overlap)
-                .await
-        })
     }
 }
 
@@ -382,108 +249,6 @@ impl Client {
         let deleted = self.store().delete_schedule(&id, None, "deleted").await;
         deleted.map_err(|error| steer_error(&id, error))
     }
-
-    /// Fires a schedule once now, also when it is paused; its next firing stays. Its overlap
-    /// policy holds, unless the call says otherwise: the counts tell what became of the firing.
-    ///
-    /// # Errors
-    /// When awaited: see [`ScheduleError`].
-    pub fn run_schedule(&self, id: impl AsRef<str>) -> FireByHand {
-        FireByHand {
-            client: self.clone(),
-            id: checked_id(id),
-            range: None,
-            overlap: None,
-        }
-    }
-
-    /// Fires what a schedule names from `start` to `end`, both included, oldest first; its next
-    /// firing stays. A firing of that time that took place is repeated. At most 100 firings.
-    ///
-    /// The schedule's overlap policy holds, unless the call says otherwise: with SKIP one firing of
-    /// the range becomes a job, with BUFFER_ALL one after the other.
-    ///
-    /// # Errors
-    /// When awaited: see [`ScheduleError`].
-    pub fn backfill_schedule(
-        &self,
-        id: impl AsRef<str>,
-        start: UnixMillis,
-        end: UnixMillis,
-    ) -> FireByHand {
-        FireByHand {
-            client: self.clone(),
-            id: checked_id(id),
-            range: Some((start, end)),
-            overlap: None,
-        }
-    }
-
-    async fn fire_by_hand(
-        &self,
-        id: &ScheduleId,
-        range: Option<(UnixMillis, UnixMillis)>,
-        overlap: Option<OverlapPolicy>,
-    ) -> Result<FiringCounts, ScheduleError> {
-        if range.is_some_and(|(start, end)| start > end) {
-            return Err(ScheduleError::Backwards);
-        }
-        let shard = self.store().shard_of_schedule(id);
-        for _ in 0..TRIES {
-            let (known, now) = self.known_schedule(id).await?;
-            let schedule = &known.definition.schedule;
-            let (times, kind) = match range {
-                None => (vec![now], FiringKind::ByHand),
-                Some((start, end)) => {
-                    let found = firings_between(schedule, start, end, known.anchored_at);
-                    (found, FiringKind::Backfill)
-                }
-            };
-            if times.len() > MAX_BACKFILL {
-                return Err(ScheduleError::TooMany { id: id.clone() });
-            }
-            let spec = known.definition.job.spec();
-            let firings = times.into_iter().map(|at| NewFiring {
-                firing: PlannedFiring { at, kind },
-                job: new_job_id(shard),
-                delay: std::time::Duration::ZERO,
-                spec: known.definition.firing(&spec, at, kind.is_backfill()),
-            });
-            let step = FiringStep {
-                id: id.clone(),
-                revision: known.revision.to_string(),
-                advance: Advance::Stay,
-                overlap: overlap.unwrap_or(schedule.overlap_policy),
-                drains: false,
-                firings: firings.collect(),
-            };
-            match self.store().fire_by_hand(&step).await {
-                Ok(counts) => return Ok(counts),
-                Err(CallError::Refused(ByHandRefusal::Changed)) => {}
-                Err(CallError::Refused(ByHandRefusal::Unknown)) => {
-                    return Err(ScheduleError::Unknown { id: id.clone() });
-                }
-                Err(CallError::Store(error)) => return Err(error.into()),
-            }
-        }
-        Err(ScheduleError::Contended { id: id.clone() })
-    }
-}
-
-/// One more than allowed tells that there are too many.
-fn firings_between(
-    schedule: &Schedule,
-    start: UnixMillis,
-    end: UnixMillis,
-    anchored_at: UnixMillis,
-) -> Vec<UnixMillis> {
-    // Nothing fires before the first millisecond.
-    let after = start.saturating_sub(1);
-    let firings = schedule.firings(after, end, anchored_at);
-    firings
-        .take(MAX_BACKFILL + 1)
-        .map(|firing| firing.at)
-        .collect()
 }
 
 fn steer_error(id: &ScheduleId, error: CallError<SteerRefusal>) -> ScheduleError {
