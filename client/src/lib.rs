@@ -37,13 +37,16 @@
 //! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
 //!   [`Client::pause_schedule`], [`Client::resume_schedule`], [`Client::delete_schedule`],
 //!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
-//! * Events: [`Client::subscribe`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
+//!   not run: [`Client::why`]. Totals:
+//!   [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
 //!
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
+mod audit;
 mod config;
 mod connect;
 mod dead_letters;
@@ -55,25 +58,32 @@ mod listing;
 mod nodes;
 mod request;
 mod schedules;
+mod stats;
 mod steer;
 mod submit;
 mod submit_many;
 mod subscribe;
 mod wait;
+mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
 pub use paceline_store::calls::limits::{Holder, LimitUse};
-pub use paceline_store::calls::list::{JobFilter, ListError, MAX_PAGE};
+pub use paceline_store::calls::list::{
+    JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
+};
 pub use paceline_store::calls::open::OpenError;
 pub use paceline_store::calls::steering::{TierState, TypeState};
 pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
+pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
 pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
+pub use paceline_types::stats::{DayStats, Lane, Stats};
+pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
@@ -82,6 +92,7 @@ pub use paceline_types::{
     WorkflowId, WorkflowStatus,
 };
 
+pub use audit::AuditError;
 pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
@@ -98,6 +109,7 @@ pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,
 };
+pub use why::{WhyError, WhyTarget};
 pub use workflow::{
     CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
 };

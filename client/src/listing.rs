@@ -20,6 +20,8 @@ pub struct ListPage<T> {
     /// Where the next page begins; `None` when this was the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// How many items were read for it, those included that the filter left out.
+    pub scanned: usize,
 }
 
 impl<T> From<Page<T>> for ListPage<T> {
@@ -27,6 +29,7 @@ impl<T> From<Page<T>> for ListPage<T> {
         ListPage {
             items: page.items,
             next: page.next,
+            scanned: page.scanned,
         }
     }
 }
@@ -118,7 +121,16 @@ mod tests {
             };
             let next = if from == 4 { 5 } else { from + page.limit };
             let next = (next < n).then(|| next.to_string());
-            Box::pin(async move { Ok(ListPage { items, next }) })
+            Box::pin(async move {
+                {
+                    let scanned = items.len();
+                    Ok(ListPage {
+                        items,
+                        next,
+                        scanned,
+                    })
+                }
+            })
         })
     }
 

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::campaign::{Campaign, Verdict, reserve, trust};
+use crate::census::Census;
 use crate::kit::Kit;
 use crate::ledger::{ShardBell, ShardLedger};
 use crate::phase::Phase;
@@ -179,6 +180,7 @@ impl Candidate {
         self.metrics.leader.set(1.0);
         self.kit.set_lead(self.shard, Some(number));
         let leader = Leader::new(Arc::new(ports), bell, leader::Options::default());
+        let _census = Census::start(&self.kit, self.shard);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut leading = tokio::spawn(leader.run(term, async move {
             let _ = stopped.await;

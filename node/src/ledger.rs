@@ -8,7 +8,7 @@ use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
     Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
     ReadAhead, Recovered, Retention, Schedules, StoredInstance, StoredSchedule, Survey, TaskJob,
-    TaskOutcome, Turn, TurnReply, Upstream, UpstreamJob,
+    TaskOutcome, Trails, Turn, TurnReply, Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -408,6 +408,13 @@ impl Schedules for ShardLedger {
     }
 }
 
+impl Trails for ShardLedger {
+    async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
+        let copied = self.store.copy_audit(self.shard, term.number()).await;
+        Ok(copied.map_err(refused)?.more)
+    }
+}
+
 impl Overview for ShardLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let found = self
@@ -423,6 +430,7 @@ impl Overview for ShardLedger {
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
             next_firing_in: found.next_firing_in,
+            trails_due: found.trails_due,
         })
     }
 }

@@ -42,6 +42,7 @@ mod builder;
 pub mod builtin;
 mod callbacks;
 mod campaign;
+mod census;
 mod context;
 mod election;
 mod execute;

@@ -9,7 +9,8 @@ use metrics::{
     gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
-use paceline_types::{Settlement, ShardIndex};
+use paceline_store::calls::stats::ShardStats;
+use paceline_types::{Settlement, ShardIndex, Tier};
 
 const CLAIMED: &str = "paceline_jobs_claimed_total";
 const COMPLETED: &str = "paceline_jobs_completed_total";
@@ -27,6 +28,12 @@ const FREE: &str = "paceline_free_slots";
 const BEATS_FAILED: &str = "paceline_heartbeats_failed_total";
 const FENCES: &str = "paceline_node_fenced_total";
 const LEADER: &str = "paceline_leader";
+const WAITING: &str = "paceline_waiting_jobs";
+const BLOCKED: &str = "paceline_blocked_jobs";
+const DELAYED: &str = "paceline_delayed_jobs";
+const DEAD_LETTERS: &str = "paceline_dead_letters";
+const OLDEST: &str = "paceline_oldest_waiting_seconds";
+const UNSERVED: &str = "paceline_unserved_lanes";
 const POLL_ERRORS: &str = "paceline_poll_errors_total";
 const BREAKER_OPEN: &str = "paceline_breaker_open";
 const BREAKER_OPENED: &str = "paceline_breaker_opened_total";
@@ -110,6 +117,32 @@ pub(crate) fn describe() {
         "1 while this node was told to claim no more, else 0"
     );
     describe_gauge!(LEADER, "1 while this node leads the shard, else 0");
+    let census = [
+        (
+            WAITING,
+            "Jobs that wait in lanes, told by the shard's leader",
+        ),
+        (
+            BLOCKED,
+            "Jobs that wait behind a limit, told by the shard's leader",
+        ),
+        (
+            DELAYED,
+            "Jobs that wait for their time, told by the shard's leader",
+        ),
+        (DEAD_LETTERS, "Dead letters, told by the shard's leader"),
+        (
+            OLDEST,
+            "How long the oldest entry of the lanes has waited, told by the shard's leader",
+        ),
+        (
+            UNSERVED,
+            "Lanes with work of a type or version that no live node serves, told by the shard's leader",
+        ),
+    ];
+    for (name, description) in census {
+        describe_gauge!(name, description);
+    }
     describe_histogram!(TURN_SETTLED, "Jobs settled by one turn");
     describe_histogram!(TURN_CLAIMED, "Jobs claimed by one turn");
     describe_histogram!(DURATION, Unit::Seconds, "Time that handlers took");
@@ -203,6 +236,54 @@ impl ShardMetrics {
             fences: counter(FENCES),
             leader: gauge!(LEADER, "shard" => shard.clone()),
         }
+    }
+}
+
+/// What the leader of a shard counts in it.
+#[derive(Clone)]
+pub(crate) struct CensusMetrics {
+    waiting: [Gauge; 3],
+    blocked: Gauge,
+    delayed: Gauge,
+    dead_letters: Gauge,
+    oldest: Gauge,
+    unserved: Gauge,
+}
+
+impl CensusMetrics {
+    pub(crate) fn new(shard: ShardIndex) -> CensusMetrics {
+        let shard = shard.to_string();
+        let gauge = |name: &'static str| gauge!(name, "shard" => shard.clone());
+        let waiting =
+            |tier: Tier| gauge!(WAITING, "shard" => shard.clone(), "tier" => tier.to_string());
+        CensusMetrics {
+            waiting: Tier::ALL.map(waiting),
+            blocked: gauge(BLOCKED),
+            delayed: gauge(DELAYED),
+            dead_letters: gauge(DEAD_LETTERS),
+            oldest: gauge(OLDEST),
+            unserved: gauge(UNSERVED),
+        }
+    }
+
+    /// Shows what was counted.
+    pub(crate) fn show(&self, stats: &ShardStats, unserved: usize) {
+        // Beyond 2^52 the last digits do not matter.
+        let float = |count: u64| count as f64;
+        for (gauge, tier) in self.waiting.iter().zip(Tier::ALL) {
+            gauge.set(float(stats.waiting(tier)));
+        }
+        self.blocked.set(float(stats.blocked));
+        self.delayed.set(float(stats.delayed));
+        self.dead_letters.set(float(stats.dead));
+        self.oldest
+            .set(float(stats.oldest_age().unwrap_or(0)) / 1_000.0);
+        self.unserved.set(unserved as f64);
+    }
+
+    /// Shows nothing any more.
+    pub(crate) fn clear(&self) {
+        self.show(&ShardStats::default(), 0);
     }
 }
 

@@ -14,11 +14,12 @@ pub(crate) enum Service {
     Deadlines,
     Recovery,
     Retention,
+    Trails,
     Reconciler,
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 8] = [
+    pub(crate) const ALL: [Service; 9] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
@@ -26,6 +27,7 @@ impl Service {
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
+        Service::Trails,
         Service::Reconciler,
     ];
 
@@ -38,6 +40,7 @@ impl Service {
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",
+            Service::Trails => "trails",
             Service::Reconciler => "reconciler",
         }
     }

@@ -242,6 +242,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
+            Service::Trails => self.copy_trails(term).await,
             Service::Reconciler => self.reconcile(term).await,
         };
         match served {
@@ -279,6 +280,7 @@ impl<W: World, B: Bell> Leader<W, B> {
         self.again(Service::Workflows, survey.inbox);
         self.again(Service::Deadlines, survey.overdue);
         self.again(Service::Recovery, survey.dead_nodes);
+        self.again(Service::Trails, survey.trails_due);
         if survey.purgeable {
             self.agenda.hasten(Service::Retention, self.sweep_from);
         }
@@ -324,6 +326,12 @@ impl<W: World, B: Bell> Leader<W, B> {
         if !purged.more {
             self.sweep_from = Instant::now() + self.options.retention_every;
         }
+        Ok(())
+    }
+
+    async fn copy_trails(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let more = self.world.copy_trails(term).await?;
+        self.again(Service::Trails, more);
         Ok(())
     }
 

@@ -111,6 +111,8 @@ struct State {
     leases: BTreeMap<NodeId, (Duration, usize)>,
     dead: BTreeMap<NodeId, usize>,
     old_records: usize,
+    /// Events that audit trails wait for.
+    uncopied: usize,
     /// Steps that the lanes' sweep takes.
     untidy: usize,
     schedules: schedules::Book,

@@ -20,7 +20,7 @@ use crate::term::Term;
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
 pub use services::{
     Bell, Delayed, Lanes, LanesChecked, Nodes, Overview, Promoted, Purged, Recovered, Retention,
-    Schedules, StoredSchedule, Survey, World,
+    Schedules, StoredSchedule, Survey, Trails, World,
 };
 pub use turn::{
     Cancels, Close, Commit, CommitOutcome, Deadline, LogEvent, Parked, ReadAhead, TaskEvent,

@@ -20,7 +20,7 @@ local reply = { tostring(now), redis.call('SISMEMBER', prefix .. 'draining', nod
 for _, id in ipairs(redis.call('SRANDMEMBER', prefix .. 'cancels:' .. node, 100)) do
   reply[#reply + 1] = id
   -- Its run was ended already, so no settle of it will take the order back.
-  if redis.call('HEXISTS', prefix .. 'runs', id) == 0 then
+  if redis.call('HEXISTS', prefix .. 'runs', string.sub(id, 1, 26)) == 0 then
     redis.call('SREM', prefix .. 'cancels:' .. node, id)
   end
 end

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --[[ purge: removes what is past its retention: one packet of jobs, or a step of one workflow.
-     Trims the event log to about its cap of events, and the dead letters to theirs.
+     Trims the event log to about its cap of events, the dead letters to theirs, and the counts of
+     days to 91 of them.
   keys    1 events, 2 ended, 3 leader
   args    1 term, 2 cap of events, 3 most to look at, 4 cap of dead letters
   reply   {'ok', removed, 1 when more is past its time} | {'fenced', newest term}
@@ -84,7 +85,12 @@ if first then
   local total = tonumber(redis.call('GET', prefix .. 'events:count') or '0')
   local kept = total - tonumber(first[2][2])
   local cap = tonumber(ARGV[2])
-  if kept > cap then
+  -- What audit trails still need stays, within four times the cap. Entries differ in their events,
+  -- so it must be less than half of what is kept.
+  local copied = tonumber(string.match(redis.call('GET', prefix .. 'audit:cursor') or '', ' (%d+)$'))
+  local needed = copied and kept <= 4 * cap and redis.call('EXISTS', prefix .. 'audited') == 1
+    and 2 * (total - copied) > cap
+  if kept > cap and not needed then
     local entries = redis.call('XLEN', KEYS[1])
     redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', math.ceil(entries * cap / kept), 'LIMIT', 10000)
   end
@@ -92,6 +98,15 @@ end
 local letters = redis.call('ZCARD', prefix .. 'dead') - tonumber(ARGV[4])
 if letters > 0 then
   redis.call('ZREMRANGEBYRANK', prefix .. 'dead', 0, math.min(letters, most) - 1)
+end
+-- Once a day: '<day> <letter>' to how many ended so, and 't' to the day of the last look.
+local days, today = prefix .. 'stats:days', math.floor(now / 86400000)
+if tonumber(redis.call('HGET', days, 't') or today) ~= today then
+  for _, field in ipairs(redis.call('HKEYS', days)) do
+    local day = tonumber(string.match(field, '^%d+'))
+    if day and day < today - 90 then redis.call('HDEL', days, field) end
+  end
+  redis.call('HSET', days, 't', today)
 end
 local more = #redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1)
 return { 'ok', removed, more }

@@ -10,6 +10,7 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
 --@include lib/jobs.lua
+--@include lib/auditing.lua
 
 local id = string.sub(KEYS[2], -26)
 local ident, policy = job_header(id)
@@ -26,6 +27,7 @@ if unique then
 end
 redis.call('ZREM', prefix .. 'dead', id)
 state.attempt, state.crashes, state.errors = 0, 0, 0
+if policy_field(policy, 'A') then audit(id) end
 return_to_lane(lane_of(ident), id)
 write_state(id, format_state('P', state, '-', state.tail))
 emit_job('job.retrying', id, detail_of('0', state.run, ident))

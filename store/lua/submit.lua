@@ -8,6 +8,7 @@
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
                  x  the claim must look at the job by itself
+                 A  its events are kept with it
   reply   {one letter a job: '+' created, '=' sent before, '?' see below,
            for each '?': '=<id>' made before by the idempotency key, '!u<id>' the unique key is
            held by that job, '!p<now>' due in the past}
@@ -17,6 +18,7 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
 --@include lib/jobs.lua
+--@include lib/auditing.lua
 
 local cap, groups, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bodies = 4 + 3 * groups
@@ -87,6 +89,8 @@ local function keep_extras(id, list)
       held[name] = id
     elseif kind == 't' then
       redis.call('ZADD', prefix .. 'tag:' .. value, now, id)
+    elseif kind == 'A' then
+      audit(id)
     end
   end
 end

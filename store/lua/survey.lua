@@ -1,11 +1,12 @@
 #!lua flags=no-writes
 --[[ survey: what there is to do for the leader, in one look.
   keys    1 events, 2 inbox, 3 workflows:unfinished, 4 workflows:deadlines, 5 delayed, 6 leases,
-          7 ended, 8 leader, 9 recovering, 10 schedules:due, 11 schedules:ended
+          7 ended, 8 leader, 9 recovering, 10 audited, 11 schedules:due, 12 schedules:ended
   args    1 term
   reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
-          job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), ms until the next
-          schedule is due (-1 none, 0 also when a buffered firing may start)} | {'fenced', newest term}
+           job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), events for audit
+           trails (0|1), ms until the next schedule is due (-1 none, 0 also when a firing that
+           waited may start)} | {'fenced', newest term}
   events  none
 ]]
 --@include lib/base.lua
@@ -16,15 +17,22 @@ if refusal then return refusal end
 local function due(name)
   return #redis.call('ZRANGEBYSCORE', name, '-inf', now, 'LIMIT', 0, 1)
 end
+-- Whether the log has grown since the trails of audited jobs were last written.
+local function trails_due()
+  if redis.call('EXISTS', KEYS[10]) == 0 then return 0 end
+  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+  local copied = redis.call('GET', prefix .. 'audit:cursor') or ''
+  return last and last[1] ~= string.match(copied, '^%S*') and 1 or 0
+end
 local next_due
 for _, name in ipairs({ KEYS[5], prefix .. 'wakes' }) do
   local first = tonumber(redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2])
   if first and (not next_due or first < next_due) then next_due = first end
 end
 next_due = next_due and math.max(0, next_due - now) or -1
-local next_firing = redis.call('ZRANGE', KEYS[10], 0, 0, 'WITHSCORES')[2]
+local next_firing = redis.call('ZRANGE', KEYS[11], 0, 0, 'WITHSCORES')[2]
 next_firing = next_firing and math.max(0, tonumber(next_firing) - now) or -1
-if redis.call('EXISTS', KEYS[11]) == 1 then next_firing = 0 end
+if redis.call('EXISTS', KEYS[12]) == 1 then next_firing = 0 end
 return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]), next_due,
   math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])), due(KEYS[7]),
-  next_firing }
+  trails_due(), next_firing }

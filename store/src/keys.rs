@@ -4,8 +4,9 @@
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
 //! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
-//! `waiters`, `parked`, `events:count`, `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are
-//! named in `lua/lib/` and in ARCHITECTURE.md.
+//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
+//! `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/` and in
+//! ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -48,6 +49,8 @@ pub(crate) struct Keys {
     pub(crate) dead: String,
     /// Sorted set: what ended, in packets, by the time of its removal.
     pub(crate) ended: String,
+    /// Set: jobs that are audited and have not ended, as far as their trails are written.
+    pub(crate) audited: String,
     /// Set: every lane that ever had work.
     pub(crate) lanes: String,
     /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
@@ -97,6 +100,7 @@ impl Keys {
             steering: key("steering"),
             dead: key("dead"),
             ended: key("ended"),
+            audited: key("audited"),
             lanes: key("lanes"),
             waiting: key("waiting"),
             active_workflows: key("workflows:active"),
@@ -146,6 +150,11 @@ impl Keys {
     /// String with a TTL: the job that an idempotency key made.
     pub(crate) fn idempotency(&self, escaped: &str) -> String {
         format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// Stream: what happened to one audited job.
+    pub(crate) fn trail(&self, id: JobId) -> String {
+        format!("{}audit:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Sorted set: jobs with a tag, by creation.

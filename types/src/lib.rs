@@ -7,6 +7,7 @@
 //! written for its predecessors parse here unchanged. Durations are read as Go duration
 //! strings (`"1m30s"`) and as integer nanoseconds, and written as strings.
 
+pub mod audit;
 pub mod duration;
 pub mod event;
 pub mod id;
@@ -21,7 +22,9 @@ pub mod retry;
 pub mod schedule;
 pub mod scheduled;
 pub mod settings;
+pub mod stats;
 pub mod task;
+pub mod why;
 pub mod workflow;
 
 pub use bytes::Bytes;

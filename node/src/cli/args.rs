@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, config, dev, dlq, events, job, limit, node, run, schedule, tier, workflow};
+use super::{
+    bench, config, dev, dlq, events, job, limit, node, run, schedule, stats, tier, workflow,
+};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// How much waits, runs and has ended
+    Stats(stats::Stats),
     /// Settings that nodes take up while they run
     #[command(subcommand)]
     Config(config::Config),

@@ -21,6 +21,7 @@ mod serve;
 mod show;
 mod signal;
 mod source;
+mod stats;
 mod table;
 mod tier;
 mod time;
@@ -96,6 +97,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
         Command::Schedule(command) => schedule::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
+        Command::Stats(command) => stats::run(command, &globals, output).await,
         Command::Config(command) => config::run(command, &globals, output).await,
         Command::Limit(command) => limit::run(command, &globals, output).await,
         Command::Tier(command) => tier::run(command, &globals, output).await,
@@ -168,7 +170,11 @@ mod tests {
             "paceline job submit echo {} --priority 8 --delay 5s --tag a --tag b --header k=v --wait",
             &format!("paceline job get {job}"),
             "paceline job list --status dead --type image.resize --tag a --limit 10 --cursor x",
+            "paceline job list --since 2h --until 2026-01-31 --payload user.id=7 --unique k",
             &format!("paceline job cancel {job} {job} --reason why"),
+            &format!("paceline job why {job}"),
+            &format!("paceline job why {workflow}/a"),
+            &format!("paceline job audit {job}"),
             &format!("paceline job retry {job}"),
             &format!("paceline job resume {job}"),
             "paceline workflow submit f.json --input @in.json",
@@ -193,6 +199,7 @@ mod tests {
             "paceline schedule next a -n 3",
             "paceline schedule next --file f.yaml",
             "paceline schedule next --cron * --zone UTC -n 20",
+            "paceline stats --days 90",
             "paceline dlq list",
             "paceline limit set tenant7 --max 5 --rate 10 --burst 20",
             "paceline limit get tenant7",
@@ -233,6 +240,8 @@ mod tests {
                 "paceline job list --status done",
                 "use one of pending, scheduled",
             ),
+            ("paceline job list --since soon", "`soon` is not a time"),
+            ("paceline job list --payload x", "write PATH=VALUE"),
             (
                 "paceline job list --limit 101",
                 "write a number from 1 to 100",
@@ -241,6 +250,7 @@ mod tests {
             ("paceline node --concurrency 0", "0 is not in 1.."),
             ("paceline events --kind job.deed", "is not an event kind"),
             ("paceline events --from never", "or write now or start"),
+            ("paceline stats --days 91", "write a number from 1 to 90"),
             ("paceline node --role boss", "`boss` is not a role"),
             (
                 "paceline config set --handler a:b paused=true",
@@ -279,8 +289,8 @@ mod tests {
             ),
             ("paceline schedule next a --cron x", "cannot be used with"),
             (
-                "paceline schedule backfill a yesterday now",
-                "write it such as 2030-01-31T09:00:00Z",
+                "paceline schedule backfill a yesterday 1h",
+                "`yesterday` is not a time; write 2026-01-31",
             ),
             (
                 "paceline job submit echo --header k",

@@ -155,6 +155,8 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
         "ROLES",
         "LEADS",
         "SINCE",
+        "SEEN",
+        "BUILD",
         "TASK TYPES",
     ];
     let mut table = Table::new(headings);
@@ -174,10 +176,22 @@ pub(crate) fn nodes(nodes: &[NodeInfo]) -> Table {
             roles_of(node),
             leads.join(","),
             moment(node.started_at),
-            node.task_types.join(" "),
+            moment(node.last_heartbeat),
+            node.build.clone(),
+            handlers_of(node),
         ]);
     }
     table
+}
+
+/// What a node serves, with versions where its handlers have one: `mail.* image.resize@v2`.
+fn handlers_of(node: &NodeInfo) -> String {
+    let names = node.task_types.iter();
+    let told = names.map(|name| match node.handler_versions.get(name) {
+        Some(version) => format!("{name}@{version}"),
+        None => name.clone(),
+    });
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// The roles of a node; `all` where nothing is left out.

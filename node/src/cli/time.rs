@@ -51,17 +51,53 @@ pub(crate) fn local(zone: Zone, at: UnixMillis) -> String {
     }
 }
 
-/// For options that take a moment: RFC 3339, or milliseconds since 1970.
+/// Days since 1970-01-01 of a date; the inverse of [`date`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let shifted = (month + 9) % 12;
+    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// For options that take a moment: with an offset or in UTC, milliseconds since 1970, or how long
+/// ago it was.
 pub(crate) fn parse_moment(text: &str) -> Result<UnixMillis, String> {
+    if let Ok(ago) = duration::parse(text) {
+        let ago = UnixMillis::try_from(ago.as_millis()).unwrap_or(UnixMillis::MAX);
+        return Ok(now().saturating_sub(ago));
+    }
     if let Ok(millis) = text.parse() {
         return Ok(millis);
     }
     let moment = DateTime::parse_from_rfc3339(text).ok();
     let millis = moment.and_then(|moment| UnixMillis::try_from(moment.timestamp_millis()).ok());
-    millis.ok_or_else(|| {
+    if let Some(millis) = millis {
+        return Ok(millis);
+    }
+    let read = || {
+        let (date_part, time_part) = text.split_once(['T', ' ']).unwrap_or((text, "00:00:00"));
+        let time_part = time_part.strip_suffix('Z').unwrap_or(time_part);
+        let numbers = |text: &str, by| -> Option<[u64; 3]> {
+            let mut parts = text.split(by).map(|part| part.parse().ok());
+            let numbers = [parts.next()??, parts.next()??, parts.next()??];
+            parts.next().is_none().then_some(numbers)
+        };
+        let [year, month, day] = numbers(date_part, '-')?;
+        let [hour, minute, second] = numbers(time_part, ':')?;
+        let in_range = (1970..10_000).contains(&year) && hour < 24 && minute < 60 && second < 60;
+        if !in_range || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        let at = days(year, month, day);
+        // The 31st of a month that has less days is another date.
+        let seconds = at * DAY + hour * HOUR + minute * MINUTE + second;
+        (date(at) == (year, month, day)).then_some(seconds * 1000)
+    };
+    read().ok_or_else(|| {
         format!(
-            "`{text}` is not a time; write it such as 2030-01-31T09:00:00Z or \
-             2030-01-31T09:00:00+02:00"
+            "`{text}` is not a time; write 2026-01-31, 2026-01-31T08:15:00Z or 2h for so long ago"
         )
     })
 }
@@ -100,6 +136,37 @@ mod tests {
         ];
         for (at, text) in table {
             assert_eq!(moment(at), text);
+        }
+    }
+
+    #[test]
+    fn moments_read_back_and_wrong_ones_are_refused() {
+        for at in [
+            0,
+            951_782_399_000,
+            951_782_400_000,
+            1_709_164_800_000,
+            4_107_542_400_000,
+        ] {
+            let text = moment(at);
+            assert_eq!(parse_moment(&text), Ok(at), "{text}");
+            assert_eq!(
+                parse_moment(&format!("{}Z", text.replace(' ', "T"))),
+                Ok(at)
+            );
+        }
+        assert_eq!(parse_moment("2000-02-29"), Ok(951_782_400_000));
+        let ago = parse_moment("2h").expect("a span");
+        assert!(now() - ago >= 7_200_000);
+        for wrong in [
+            "",
+            "soon",
+            "2001-02-29",
+            "2000-13-01",
+            "2000-01-01T25:00:00",
+            "1-2-3-4",
+        ] {
+            assert!(parse_moment(wrong).is_err(), "{wrong}");
         }
     }
 

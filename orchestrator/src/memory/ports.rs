@@ -9,7 +9,7 @@ use crate::desk::MAX_EFFECTS;
 use crate::ports::{
     Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, JobPhase, Lanes,
     LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Promoted, Purged, ReadAhead,
-    Recovered, Retention, StoredInstance, Survey, TaskOutcome, Turn, TurnReply,
+    Recovered, Retention, StoredInstance, Survey, TaskOutcome, Trails, Turn, TurnReply,
 };
 use crate::term::Term;
 
@@ -402,6 +402,15 @@ impl Lanes for MemoryLedger {
     }
 }
 
+impl Trails for MemoryLedger {
+    async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        state.uncopied = state.uncopied.saturating_sub(BOUND);
+        Ok(state.uncopied > 0)
+    }
+}
+
 impl Overview for MemoryLedger {
     async fn survey(&self, term: &Term) -> Result<Survey, LedgerError> {
         let mut state = self.state();
@@ -419,6 +428,7 @@ impl Overview for MemoryLedger {
             dead_nodes: !state.dead.is_empty() || state.leases.values().any(|l| l.0 <= now),
             purgeable: state.old_records > 0,
             next_firing_in: state.next_firing_in(),
+            trails_due: state.uncopied > 0,
         })
     }
 }

@@ -142,6 +142,13 @@ pub trait Schedules: Send + Sync {
     ) -> impl Future<Output = Result<Fired, LedgerError>> + Send;
 }
 
+/// The audit trails of jobs that asked for one.
+pub trait Trails: Send + Sync {
+    /// Copies a bounded stretch of the event log to the trails, from where the last call ended.
+    /// Says whether there is more; each event is copied once.
+    fn copy_trails(&self, term: &Term) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+}
+
 /// What waits for the leader of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -159,6 +166,8 @@ pub struct Survey {
     pub purgeable: bool,
     /// When the next schedule is due; zero also when a firing that waited may start.
     pub next_firing_in: Option<Duration>,
+    /// Something may have happened to an audited job.
+    pub trails_due: bool,
 }
 
 /// One look at everything.
@@ -168,9 +177,12 @@ pub trait Overview: Send + Sync {
 }
 
 /// Everything that the leader's loop needs.
-pub trait World: Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Overview {}
+pub trait World:
+    Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Trails + Overview
+{
+}
 
-impl<T: Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Overview> World for T {}
+impl<T: Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Trails + Overview> World for T {}
 
 /// Wakes the leader.
 ///

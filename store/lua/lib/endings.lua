@@ -2,6 +2,12 @@
 -- What follows from the end of a job: removal after its retention, its unique key, its
 -- workflow, whoever waits for it.
 local ended_packets, ended_in_workflows, inbox_items, inbox_fields = {}, {}, {}, {}
+-- By letter of the end; in workflows and outside.
+local ended_counts = {}
+
+local function count_ends(letter, count)
+  ended_counts[letter] = (ended_counts[letter] or 0) + count
+end
 
 local function send_inbox(item)
   inbox_items[#inbox_items + 1] = item
@@ -13,8 +19,9 @@ local function removal_time(retention, workflow)
   return now + retention
 end
 
--- Books the end of jobs outside of workflows.
-local function book_ends(packs, letter, retention)
+-- Books the end of `count` jobs outside of workflows.
+local function book_ends(packs, letter, retention, count)
+  count_ends(letter, count)
   local packets = ended_packets[letter]
   if not packets then
     packets = {}
@@ -30,7 +37,8 @@ end
 
 -- Books the end of a job. `letter` is its final state, `detail` attempt US run US ident.
 local function book_end(id, letter, detail, retention, workflow, why)
-  if not workflow then return book_ends(id, letter, retention) end
+  if not workflow then return book_ends(id, letter, retention, 1) end
+  count_ends(letter, 1)
   ended_in_workflows[#ended_in_workflows + 1] = id
   local item = 't' .. US .. letter .. US .. id .. US .. detail
   if letter ~= 'C' then item = item .. US .. string.sub(why or '', 1, 500) end
@@ -39,6 +47,7 @@ end
 
 -- Books the completion of jobs of workflows, as emit_items() tells it.
 local function book_items(begins, items, ids, first, last)
+  count_ends('C', last - first + 1)
   inbox_fields[#inbox_fields + 1] = 'C'
   inbox_fields[#inbox_fields + 1] = begins .. RS .. items
   for place = first, last do ended_in_workflows[#ended_in_workflows + 1] = ids[place] end
@@ -91,6 +100,10 @@ end
 
 local function write_endings()
   local ended = ended_in_workflows
+  local day = math.floor(now / 86400000)
+  for letter, count in pairs(ended_counts) do
+    redis.call('HINCRBY', prefix .. 'stats:days', day .. ' ' .. letter, count)
+  end
   local awaited = redis.call('EXISTS', prefix .. 'waiters') == 1
   for letter, packets in pairs(ended_packets) do
     for retention, parts in pairs(packets) do

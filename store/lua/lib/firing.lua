@@ -50,6 +50,8 @@ end
 
 local function make_job(step, firing)
   local id = firing.job
+  local policy = string.match(firing.record, '^%S+ (%S+)')
+  if policy_field(policy, 'A') then audit(id) end
   local detail = '0' .. US .. '0' .. US .. step.lane
   redis.call('SET', prefix .. 'j:' .. id, now .. ' ' .. firing.record .. step.payload)
   for _, tag in ipairs(step.tags) do redis.call('ZADD', prefix .. 'tag:' .. tag, now, id) end
@@ -60,6 +62,8 @@ local function make_job(step, firing)
     emit_job('job.scheduled', id, detail)
     ring('bell!leader')
   else
+    local start = policy_field(policy, 'S')
+    if start then redis.call('ZADD', prefix .. 'timers', 'NX', now + start, 'S' .. id) end
     enqueue_packs(step.lane, step.mark, id, 1)
     emit_job('job.enqueued', id, detail)
   end

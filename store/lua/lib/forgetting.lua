@@ -6,8 +6,15 @@ local function forget_jobs(ids)
     local _, policy = job_header(id)
     if policy then
       for field in string.gmatch(policy, '[^\31]+') do
-        if string.sub(field, 1, 1) == 't' then
+        local letter = string.sub(field, 1, 1)
+        if letter == 't' then
           redis.call('ZREM', prefix .. 'tag:' .. string.sub(field, 2), id)
+        elseif letter == 'A' then
+          redis.call('UNLINK', prefix .. 'audit:' .. id)
+          redis.call('SREM', prefix .. 'audited', id)
+          if redis.call('EXISTS', prefix .. 'audited') == 0 then
+            redis.call('DEL', prefix .. 'audit:cursor')
+          end
         end
       end
     end

@@ -69,7 +69,7 @@ local function complete_runs(run, ids, tails)
     book_items(run.begins, run.items, ids, run.first, run.last)
   else
     emit_jobs('job.completed', run.packs, run.last - run.first + 1, run.begins .. US .. run.ident)
-    book_ends(run.packs, 'C', run.number)
+    book_ends(run.packs, 'C', run.number, run.last - run.first + 1)
   end
 end
 

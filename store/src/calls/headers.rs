@@ -7,12 +7,14 @@ use paceline_types::EventKind;
 
 /// Scripts, and the Rust side of each.
 const SIDES: &[(&str, &str)] = &[
+    ("audit", include_str!("audit.rs")),
     ("beat", include_str!("node.rs")),
     ("cancel", include_str!("cancel.rs")),
     ("cancel_workflow", include_str!("workflow.rs")),
     ("check_lanes", include_str!("leader.rs")),
     ("commit", include_str!("commit.rs")),
     ("configure", include_str!("config.rs")),
+    ("copy_audit", include_str!("audit.rs")),
     ("drain", include_str!("node.rs")),
     ("due_schedules", include_str!("schedule/fire.rs")),
     ("expire_nodes", include_str!("leader.rs")),
@@ -26,6 +28,7 @@ const SIDES: &[(&str, &str)] = &[
     ("leave", include_str!("node.rs")),
     ("list_limits", include_str!("limits.rs")),
     ("overdue", include_str!("list/workflows.rs")),
+    ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),
     ("purge", include_str!("leader.rs")),
     ("purge_dead", include_str!("dead_letters.rs")),
@@ -36,6 +39,7 @@ const SIDES: &[(&str, &str)] = &[
     ("retry", include_str!("retry.rs")),
     ("save_callbacks", include_str!("callbacks.rs")),
     ("set_limit", include_str!("limits.rs")),
+    ("stats", include_str!("stats.rs")),
     ("steer", include_str!("steering.rs")),
     ("steer_schedule", include_str!("schedule/steer.rs")),
     ("submit", include_str!("submit.rs")),
@@ -45,6 +49,7 @@ const SIDES: &[(&str, &str)] = &[
     ("take_callbacks", include_str!("callbacks.rs")),
     ("turn", include_str!("turn.rs")),
     ("watch", include_str!("watch.rs")),
+    ("why", include_str!("why.rs")),
 ];
 
 /// Answers that are read in one place for all of the leader's scripts.

@@ -35,6 +35,8 @@ pub struct Survey {
     pub purgeable: bool,
     /// When the next schedule is due; zero also when a firing that waited may start.
     pub next_firing_in: Option<Duration>,
+    /// The event log has grown since the trails of audited jobs were last written.
+    pub trails_due: bool,
 }
 
 /// What a promotion did.
@@ -80,6 +82,7 @@ impl Store {
             &keys.ended,
             &keys.leader,
             &keys.recovering,
+            &keys.audited,
             &keys.due_schedules,
             &keys.ended_schedules,
         ];
@@ -93,6 +96,7 @@ impl Store {
             next_due_in: due_in(reply.int()?),
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
+            trails_due: reply.int()? == 1,
             next_firing_in: due_in(reply.int()?),
         })
     }

@@ -5,6 +5,7 @@
 
 use crate::StoreError;
 
+pub mod audit;
 pub mod callbacks;
 pub mod cancel;
 pub mod commit;
@@ -26,10 +27,12 @@ pub mod recover;
 pub mod resume;
 pub mod retry;
 pub mod schedule;
+pub mod stats;
 pub mod steering;
 pub mod submit;
 pub mod turn;
 pub mod watch;
+pub mod why;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.

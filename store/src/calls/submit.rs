@@ -136,6 +136,9 @@ impl Store {
             if spec.is_examined() {
                 extras.push((index, "x", String::new(), 0));
             }
+            if spec.audited {
+                extras.push((index, "A", String::new(), 0));
+            }
             extras.extend(spec.tags.iter().map(|tag| (index, "t", tag.to_string(), 0)));
         }
 

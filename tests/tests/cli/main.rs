@@ -8,6 +8,7 @@ mod dev;
 mod files;
 mod followed;
 mod health;
+mod looking;
 mod old_redis;
 mod programs;
 mod schedules;

@@ -23,6 +23,7 @@ fn is_fixed(key: &str) -> bool {
         "leader",
         "leases",
         "nodes",
+        "stats:days",
         "meta",
     ];
     // Tokens of bells: one at most for each task type, and the last turns of a node that lives.
@@ -76,6 +77,7 @@ feature_test! {
                     .idempotency_ttl(Duration::from_millis(500))
                     .tags(["all", &name])
                     .header("a", "b")
+                    .audited()
                     .delay(Duration::from_millis(delay));
                 handles.push(submit.await.unwrap());
             }

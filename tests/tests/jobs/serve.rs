@@ -1,7 +1,10 @@
 //! Which handler gets a job: exact types, patterns, versions, and types that nobody serves yet.
 
 use paceline_node::{Context, HandlerOptions};
-use paceline_tests::{Env, Look, Pen, SOON, Serve, eventually, feature_test, notes, throughout};
+use paceline_tests::{
+    Env, Look, Pen, SOON, Serve, eventually, feature_test, notes, story, throughout,
+};
+use paceline_types::EventKind::{JobCompleted, JobEnqueued, JobStarted};
 use paceline_types::{JobStatus, Version};
 use serde_json::json;
 
@@ -90,7 +93,8 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 41: a version is only run by who serves it; a job without one by anybody.
+    /// Contract row 41, trap W39: a version is only run by who serves it, and is not handed to and
+    /// fro meanwhile; a job without one by anybody.
     async fn a_version_is_left_to_the_nodes_that_serve_it(env: Env) {
         let (pen, mut served) = notes();
         let old = env
@@ -116,6 +120,7 @@ feature_test! {
             .await;
         next.wait().await.unwrap();
         assert_eq!(served.next().await.0, "v2");
+        assert_eq!(story(&old.store, next.id()).await, [JobEnqueued, JobStarted, JobCompleted]);
         for asked in ["v1", "v2", "v2", "v1"] {
             submit(asked).await.unwrap().wait().await.unwrap();
             assert_eq!(served.next().await.0, asked);

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use paceline_node::RunningNode;
 use paceline_store::Store;
 use paceline_store::calls::leadership::Lock;
-use paceline_tests::{Env, Look, SOON, eventually, feature_test, log};
+use paceline_tests::{
+    Backend, Env, Fault, Look, Proxy, Request, SOON, eventually, feature_test, log, shared_redis,
+    within,
+};
 use paceline_types::EventKind::{LeaderElected, LeaderLost};
 use paceline_types::{JobStatus, NodeId, ShardIndex};
 use serde_json::json;
@@ -69,7 +72,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Rows 46 and 100, W42: given back on stop, so that the next one leads long before a lease is
+    /// Contract rows 46 and 100, trap W42: given back on stop, so that the next one leads long before a lease is
     /// over.
     async fn a_stopping_leader_hands_over_at_once(env: Env) {
         let start = || env.node().leader_lease(LONG).start();
@@ -133,4 +136,32 @@ feature_test! {
         }
         second.stop().await;
     }
+}
+
+/// The call that raises a leader's beat: two keys, the term and the node.
+fn is_hold(request: &Request<'_>) -> bool {
+    request.is("EVALSHA") && request.mentions("}:leader") && request.words().len() == 7
+}
+
+/// Contract row 100, trap W42: a beat that fails is sent again, and the term goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_beat_is_lost_leads_on() {
+    let env = Env::on(Backend::Standalone).await;
+    let proxy = Proxy::before(shared_redis().await.addr());
+    let store = env.store().await;
+    let lease = std::time::Duration::from_secs(5);
+    let node = env.node().redis(proxy.url()).leader_lease(lease).start();
+    let node = node.await.unwrap();
+    leads_everywhere(&store, &node).await;
+    let shard = ShardIndex(0);
+    let beat = async || store.look(shard).await.unwrap().unwrap().beat;
+    for fault in [Fault::LoseRequest, Fault::LoseReply, Fault::LoseRequest] {
+        let lost = proxy.once(fault, is_hold);
+        let seen = beat().await;
+        within("the loss of a beat", SOON, lost).await;
+        eventually("the next beat", SOON, async || beat().await > seen).await;
+    }
+    assert_eq!(node.leads(), [(shard, 1)].into());
+    assert_eq!(terms(&store, shard).await, [(true, node.id(), 1)]);
+    node.stop().await;
 }

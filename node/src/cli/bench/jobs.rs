@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use paceline_store::calls::list::{JobFilter, PageRequest};
 use paceline_store::calls::measure::ServerUsage;
-use paceline_types::{JobStatus, Priority};
+use paceline_types::{JobSpec, JobStatus, Priority};
 use serde_json::json;
 
 use super::super::failure::Failure;
@@ -149,7 +149,11 @@ pub(super) async fn submit(
     chance: &mut Chance,
     count: u32,
 ) -> Result<Duration, Failure> {
-    let jobs = chance.jobs(count, Priority::default())?;
+    submit_all(stage, chance.jobs(count, Priority::default())?).await
+}
+
+/// Submits these jobs, all in one call of the client; how long that took.
+pub(super) async fn submit_all(stage: &Stage, jobs: Vec<JobSpec>) -> Result<Duration, Failure> {
     let begun = Instant::now();
     let results = stage.client.submit_many(jobs).await;
     let elapsed = begun.elapsed();

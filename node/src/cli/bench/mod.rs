@@ -13,6 +13,7 @@ mod flows;
 mod idle;
 mod jobs;
 mod latency;
+mod limits;
 mod marks;
 mod one_by_one;
 mod process;
@@ -48,6 +49,8 @@ pub(crate) enum Bench {
     Await(singles::Singles),
     /// From submit to the start of the handler, at a fixed rate
     Latency(latency::Latency),
+    /// What generous limits cost: throughput of jobs that carry two keys, beside those without
+    Limits(limits::Limits),
     /// Workflows of tasks one after another, with results handed on
     Chain(flows::Chain),
     /// Workflows of one task, then many, then one
@@ -85,6 +88,7 @@ async fn measure(bench: &Bench, globals: &Globals) -> Result<Report, Failure> {
         Bench::Jobs(options) => jobs::report(options, globals).await,
         Bench::Await(options) => singles::report(options, globals).await,
         Bench::Latency(options) => latency::report(options, globals).await,
+        Bench::Limits(options) => limits::report(options, globals).await,
         Bench::Chain(options) => flows::chain(options, globals).await,
         Bench::Fanout(options) => flows::fanout(options, globals).await,
         Bench::Backlog(options) => backlog::report(options, globals).await,

@@ -1,6 +1,6 @@
 //! Listing jobs.
 
-use paceline_types::{Job, JobId, JobStatus};
+use paceline_types::{Job, JobId, JobStatus, ShardIndex};
 
 use super::sources::Slice;
 use super::walk::{Step, Walk};
@@ -68,6 +68,23 @@ fn matches(filter: &JobFilter, source: Source, job: &Job) -> bool {
             .as_ref()
             .is_none_or(|wanted| job.task_type == *wanted)
         && filter.tag.as_ref().is_none_or(|tag| job.tags.contains(tag))
+        && (filter.unique_key.is_none() || job.unique_key == filter.unique_key)
+        && filter
+            .created_since
+            .is_none_or(|since| job.created_at >= since)
+        && filter
+            .created_until
+            .is_none_or(|until| job.created_at < until)
+        && filter
+            .ended_since
+            .is_none_or(|since| job.completed_at.is_some_and(|at| at >= since))
+        && filter
+            .ended_until
+            .is_none_or(|until| job.completed_at.is_some_and(|at| at < until))
+        && filter
+            .payload
+            .as_ref()
+            .is_none_or(|wanted| wanted.matches(&job.payload))
 }
 
 impl Store {
@@ -99,29 +116,47 @@ impl Store {
         sources: &[Source],
         page: &PageRequest,
     ) -> Result<JobPage, ListError> {
-        let mut walk = Walk::begin(page)?;
-        while let Some(step) = walk.step(self.shards(), sources.len()) {
+        let mut walk = Walk::begin(page)?.narrow(filter.is_narrow());
+        let mut shards = self.shards();
+        if let Some(key) = &filter.unique_key {
+            // Jobs with the key are in no other shard.
+            let shard = ShardIndex::of_key(key.as_str(), shards);
+            walk = walk.only(shard);
+            shards = shard.0 + 1;
+        }
+        while let Some(step) = walk.step(shards, sources.len()) {
             let source = sources[step.source];
             let slice = self.slice(source, filter, &step).await?;
-            let read = slice.ids.iter().enumerate().filter_map(|(index, bare)| {
+            let in_time = |ended_at: Option<u64>| {
+                let since = filter.ended_since.zip(ended_at);
+                let until = filter.ended_until.zip(ended_at);
+                since.is_none_or(|(since, at)| at >= since)
+                    && until.is_none_or(|(until, at)| at < until)
+            };
+            let read = slice.ids.iter().zip(slice.behind).enumerate();
+            let read = read.filter_map(|(index, (bare, behind))| {
                 let ended_at = slice.ended_at.get(index).copied();
-                Some((JobId::from_bare(bare).ok()?, ended_at))
+                let id = JobId::from_bare(bare).ok().filter(|_| in_time(ended_at))?;
+                Some((id, (ended_at, behind)))
             });
-            let (ids, ended_at): (Vec<JobId>, Vec<_>) = read.unzip();
+            let (ids, places): (Vec<JobId>, Vec<_>) = read.unzip();
             let found = self.jobs(&ids).await?;
+            walk.weigh(found.iter().flatten().map(|job| job.payload.len()).sum());
             // A job that was retried and ended again is found where it ended last.
             let newest = |job: &Job, ended_at: Option<u64>| {
                 ended_at.is_none_or(|at| job.completed_at == Some(at))
             };
             let listed = found
                 .into_iter()
-                .zip(ended_at)
-                .filter_map(|(job, ended_at)| {
-                    job.filter(|job| matches(filter, source, job) && newest(job, ended_at))
+                .zip(places)
+                .filter_map(|(job, (ended_at, behind))| {
+                    let job = job?;
+                    let fits = matches(filter, source, &job) && newest(&job, ended_at);
+                    fits.then_some((job, behind))
                 });
-            walk.take(listed, slice.next);
+            walk.take(listed, slice.next, slice.ids.len());
         }
-        Ok(walk.page(self.shards()))
+        Ok(walk.page(shards))
     }
 
     async fn slice(

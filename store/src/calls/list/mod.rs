@@ -7,14 +7,16 @@
 
 mod cursor;
 mod jobs;
+mod payload;
 mod schedules;
 mod sources;
 mod walk;
 mod workflows;
 
-use paceline_types::{Job, JobStatus, Tag, TaskType, Workflow};
+use paceline_types::{Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow};
 
 pub use cursor::CursorError;
+pub use payload::{PayloadFilter, PayloadFilterError};
 
 /// Most items of a page.
 pub const MAX_PAGE: usize = 100;
@@ -28,6 +30,32 @@ pub struct JobFilter {
     pub task_type: Option<TaskType>,
     /// Only with this tag.
     pub tag: Option<Tag>,
+    /// Only with this unique key; only its shard is read.
+    pub unique_key: Option<UniqueKey>,
+    /// Only accepted at this moment or later, by the server's clock.
+    pub created_since: Option<UnixMillis>,
+    /// Only accepted before this moment.
+    pub created_until: Option<UnixMillis>,
+    /// Only ended at this moment or later.
+    pub ended_since: Option<UnixMillis>,
+    /// Only ended before this moment.
+    pub ended_until: Option<UnixMillis>,
+    /// Only with this value in the payload. There is no index of payloads: every job that fits
+    /// otherwise is read, some thousand of them for a page, which may be empty and have a next.
+    pub payload: Option<PayloadFilter>,
+}
+
+impl JobFilter {
+    /// Whether most of what is read may be left out, so that more of it is read at once.
+    fn is_narrow(&self) -> bool {
+        *self
+            != JobFilter {
+                status: self.status,
+                task_type: self.task_type.clone(),
+                tag: self.tag.clone(),
+                ..JobFilter::default()
+            }
+    }
 }
 
 /// Which part of a list to read.
@@ -62,6 +90,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where to go on; none at the end.
     pub next: Option<String>,
+    /// How many items were read for it, those included that the filter left out.
+    pub scanned: usize,
 }
 
 /// A page of jobs.

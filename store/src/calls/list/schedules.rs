@@ -17,13 +17,14 @@ impl Store {
         while let Some(step) = walk.step(self.shards(), 1) {
             let key = self.keys(step.shard)?.schedules.clone();
             let slice = self.ranked(&key, true, &step.position, step.want).await?;
-            let ids: Vec<ScheduleId> = slice
-                .ids
-                .iter()
-                .filter_map(|id| ScheduleId::new(id).ok())
-                .collect();
-            let found = self.schedules(&ids).await?;
-            walk.take(found.into_iter().flatten(), slice.next);
+            let scanned = slice.ids.len();
+            let read = slice.ids.iter().zip(slice.behind);
+            let (ids, places): (Vec<ScheduleId>, Vec<String>) = read
+                .filter_map(|(id, behind)| Some((ScheduleId::new(id).ok()?, behind)))
+                .unzip();
+            let found = self.schedules(&ids).await?.into_iter().zip(places);
+            let found = found.filter_map(|(info, behind)| Some((info?, behind)));
+            walk.take(found, slice.next, scanned);
         }
         Ok(walk.page(self.shards()))
     }

@@ -6,26 +6,18 @@ use paceline_types::{JobId, ShardIndex, Tag, TaskType, UnixMillis};
 use redis::Value;
 
 use crate::wire::pack::bare_ids;
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Reply, text_of};
 use crate::{Store, StoreError};
 
 /// Ids found, and the position to go on from; none at the end of the source.
 #[derive(Default)]
 pub(super) struct Slice {
     pub(super) ids: Vec<String>,
+    /// The position behind each of them.
+    pub(super) behind: Vec<String>,
     /// When each of them ended; only of what ended.
     pub(super) ended_at: Vec<UnixMillis>,
     pub(super) next: Option<String>,
-}
-
-impl Slice {
-    fn new(ids: Vec<String>, next: Option<String>) -> Slice {
-        Slice {
-            ids,
-            next,
-            ..Slice::default()
-        }
-    }
 }
 
 fn is_job(bare: &str) -> bool {
@@ -64,7 +56,12 @@ impl Store {
         ids.retain(|id| id.as_str() > position && is_job(id));
         let next = (ids.len() > limit).then(|| ids[limit - 1].clone());
         ids.truncate(limit);
-        Ok(Slice::new(ids, next))
+        Ok(Slice {
+            behind: ids.clone(),
+            ids,
+            next,
+            ..Slice::default()
+        })
     }
 
     /// Waiting jobs, lane by lane, oldest first, with those that left and whose places remain.
@@ -77,62 +74,76 @@ impl Store {
         limit: usize,
     ) -> Result<Slice, StoreError> {
         let keys = self.keys(shard)?;
-        let mut command = redis::cmd("SMEMBERS");
-        command.arg(&keys.lanes);
-        let mut lanes = self.strings("SMEMBERS", &command).await?;
+        // Lanes in which something waits, and beside some of them how many jobs of the oldest entry
+        // were claimed already: those may wait in another one by now.
+        let mut command = redis::cmd("HGETALL");
+        command.arg(&keys.waiting);
+        let waiting = self.strings("HGETALL", &command).await?;
+        let (mut lanes, mut claimed_of) = (Vec::new(), HashMap::<&str, usize>::new());
+        for pair in waiting.chunks_exact(2) {
+            match (pair[0].strip_suffix(','), pair[1].parse()) {
+                (Some(lane), Ok(claimed)) => drop(claimed_of.insert(lane, claimed)),
+                _ => lanes.push(&pair[0]),
+            }
+        }
         lanes.retain(|lane| {
             task_type.is_none_or(|wanted| lane.split(':').nth(1) == Some(wanted.as_str()))
         });
         lanes.sort();
-        // Jobs of an oldest entry that were claimed may wait in another one by now.
-        let mut command = redis::cmd("HGETALL");
-        command.arg(&keys.waiting);
-        let waiting = self.strings("HGETALL", &command).await?;
-        let claimed_of: HashMap<&str, usize> = waiting
-            .chunks_exact(2)
-            .filter_map(|pair| Some((pair[0].strip_suffix(',')?, pair[1].parse().ok()?)))
-            .collect();
         let mut parts = position.splitn(3, '|');
         let from_lane = parts.next().unwrap_or_default();
         let mut from_entry = parts.next().filter(|entry| !entry.is_empty());
         let mut skip: usize = parts.next().and_then(|read| read.parse().ok()).unwrap_or(0);
-        let mut ids = Vec::new();
-        for lane in lanes.iter().filter(|lane| lane.as_str() >= from_lane) {
+        let mut slice = Slice::default();
+        for lane in lanes.into_iter().filter(|lane| lane.as_str() >= from_lane) {
             let from = from_entry.take().filter(|_| lane == from_lane);
-            let mut command = redis::cmd("XRANGE");
-            command
-                .arg(keys.lane(lane))
-                .arg(from.unwrap_or("-"))
-                .arg("+")
-                .arg("COUNT")
-                // One more, as the first may have been read to its end.
-                .arg(limit - ids.len() + 1);
-            let mut entries = Reply::list("XRANGE", self.link.command(&command).await?)?;
             let mut claimed = match from {
                 None => claimed_of.get(lane.as_str()).copied(),
                 Some(_) => None,
             };
-            while entries.len() > 0 {
-                let mut entry = entries.nested()?;
-                let entry_id = entry.text()?;
-                let mut fields = entry.nested()?;
-                let _mark = fields.text()?;
-                let packs = fields.text()?;
-                let first = if from == Some(entry_id.as_str()) {
-                    std::mem::take(&mut skip)
-                } else {
-                    claimed.take().unwrap_or(0)
-                };
-                for (index, id) in bare_ids(&packs).enumerate().skip(first) {
-                    ids.push(id);
-                    if ids.len() == limit {
-                        let next = format!("{lane}|{entry_id}|{}", index + 1);
-                        return Ok(Slice::new(ids, Some(next)));
+            let mut start = from.unwrap_or("-").to_owned();
+            // One entry may hold all that is wanted; more are asked for when these did not.
+            let mut ask = 2;
+            loop {
+                let mut command = redis::cmd("XRANGE");
+                command
+                    .arg(keys.lane(lane))
+                    .arg(&start)
+                    .arg("+")
+                    .arg("COUNT")
+                    .arg(ask);
+                let mut entries = Reply::list("XRANGE", self.link.command(&command).await?)?;
+                let complete = entries.len() < ask;
+                while entries.len() > 0 {
+                    let mut entry = entries.nested()?;
+                    let entry_id = entry.text()?;
+                    let mut fields = entry.nested()?;
+                    let _mark = fields.text()?;
+                    let packs = fields.text()?;
+                    let first = if from == Some(entry_id.as_str()) {
+                        std::mem::take(&mut skip)
+                    } else {
+                        claimed.take().unwrap_or(0)
+                    };
+                    for (index, id) in bare_ids(&packs).enumerate().skip(first) {
+                        slice.ids.push(id);
+                        slice
+                            .behind
+                            .push(format!("{lane}|{entry_id}|{}", index + 1));
+                        if slice.ids.len() == limit {
+                            slice.next = slice.behind.last().cloned();
+                            return Ok(slice);
+                        }
                     }
+                    start = format!("({entry_id}");
                 }
+                if complete {
+                    break;
+                }
+                ask = limit - slice.ids.len() + 1;
             }
         }
-        Ok(Slice::new(ids, None))
+        Ok(slice)
     }
 
     /// Members of a sorted set by rank. Position: the rank.
@@ -147,8 +158,16 @@ impl Store {
         let mut command = redis::cmd(if newest_first { "ZREVRANGE" } else { "ZRANGE" });
         command.arg(key).arg(from).arg(from + limit - 1);
         let ids = self.strings("ZRANGE", &command).await?;
-        let next = (ids.len() == limit).then(|| (from + limit).to_string());
-        Ok(Slice::new(ids, next))
+        let behind: Vec<_> = (1..=ids.len())
+            .map(|index| (from + index).to_string())
+            .collect();
+        let next = behind.last().filter(|_| ids.len() == limit).cloned();
+        Ok(Slice {
+            ids,
+            behind,
+            next,
+            ..Slice::default()
+        })
     }
 
     pub(super) async fn delayed(
@@ -215,7 +234,8 @@ impl Store {
     /// What ended, newest first, of the packets with one of `letters` (all when empty).
     ///
     /// Packets are ordered by the time of their removal; those that are kept equally long are
-    /// in the order of their ends. Position: `<score>|<head of the packet>|<index>`.
+    /// in the order of their ends. Position: `<score>|<packets of this score before the packet>|
+    /// <head of the packet>|<jobs of the packet that were read>`.
     pub(super) async fn ended(
         &self,
         shard: ShardIndex,
@@ -224,67 +244,110 @@ impl Store {
         limit: usize,
     ) -> Result<Slice, StoreError> {
         const PACKETS: usize = 20;
-        // '<13 digits><letter>' and the first id: enough to tell packets apart.
-        const HEAD: usize = 40;
-        let mut parts = position.splitn(3, '|');
-        let from_score = parts
-            .next()
-            .filter(|score| !score.is_empty())
-            .unwrap_or("+inf");
-        let from_head = parts.next().unwrap_or_default().to_owned();
-        let from_index: usize = parts
-            .next()
-            .and_then(|index| index.parse().ok())
-            .unwrap_or(0);
-
-        let mut command = redis::cmd("ZREVRANGEBYSCORE");
+        let key = &self.keys(shard)?.ended;
+        let place = Place::parse(position);
+        let mut first = 0;
+        if let Some(place) = &place {
+            let mut command = redis::cmd("ZCOUNT");
+            command
+                .arg(key)
+                .arg(format!("({}", place.score))
+                .arg("+inf");
+            let above = text_of("ZCOUNT", self.link.command(&command).await?)?;
+            first = above.parse::<usize>().unwrap_or(0) + place.before;
+        }
+        let mut command = redis::cmd("ZREVRANGE");
         command
-            .arg(&self.keys(shard)?.ended)
-            .arg(from_score)
-            .arg("-inf")
-            .arg("WITHSCORES")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(PACKETS);
-        let mut reply = Reply::list("ZREVRANGEBYSCORE", self.link.command(&command).await?)?;
+            .arg(key)
+            .arg(first)
+            .arg(first + PACKETS - 1)
+            .arg("WITHSCORES");
+        let mut reply = Reply::list("ZREVRANGE", self.link.command(&command).await?)?;
         let complete = reply.len() < 2 * PACKETS;
-        let (mut ids, mut ended_at) = (Vec::new(), Vec::new());
-        let mut last = None;
+        let mut slice = Slice::default();
+        let mut at = place.clone().unwrap_or_default();
+        let mut is_first = true;
         while reply.len() > 0 {
             let packet = reply.text()?;
             let score = reply.text()?;
+            let before = match (score == at.score, is_first) {
+                (true, true) => at.before,
+                (true, false) => at.before + 1,
+                (false, _) => 0,
+            };
+            is_first = false;
             let head = packet.get(..HEAD).unwrap_or(&packet).to_owned();
-            let seen = score == from_score && !from_head.is_empty();
-            let skip = match head.as_str().cmp(&from_head) {
-                std::cmp::Ordering::Greater if seen => continue,
-                std::cmp::Ordering::Equal if seen => from_index,
+            at = Place {
+                score,
+                before,
+                head,
+                read: usize::MAX,
+            };
+            // What came meanwhile moves those that were read to where this begins.
+            let skip = match &place {
+                Some(place) if place.score == at.score => match at.head.cmp(&place.head) {
+                    std::cmp::Ordering::Greater => continue,
+                    std::cmp::Ordering::Equal => place.read,
+                    std::cmp::Ordering::Less => 0,
+                },
                 _ => 0,
             };
             let letter = packet.chars().nth(13).unwrap_or('?');
             let moment = packet.get(..13).and_then(|at| at.parse().ok()).unwrap_or(0);
             if letters.is_empty() && letter != 'w' || letters.contains(&letter) {
-                for (index, id) in bare_ids(packet.get(14..).unwrap_or(""))
-                    .enumerate()
-                    .skip(skip)
-                {
-                    ids.push(id);
-                    ended_at.push(moment);
-                    if ids.len() == limit {
-                        let next = Some(format!("{score}|{head}|{}", index + 1));
-                        return Ok(Slice {
-                            ids,
-                            ended_at,
-                            next,
-                        });
+                let packs = packet.get(14..).unwrap_or("");
+                for (index, id) in bare_ids(packs).enumerate().skip(skip) {
+                    at.read = index + 1;
+                    slice.ids.push(id);
+                    slice.behind.push(at.to_string());
+                    slice.ended_at.push(moment);
+                    if slice.ids.len() == limit {
+                        slice.next = slice.behind.last().cloned();
+                        return Ok(slice);
                     }
                 }
+                at.read = usize::MAX;
             }
-            last = Some(format!("{score}|{head}|{}", usize::MAX));
         }
-        Ok(Slice {
-            ids,
-            ended_at,
-            next: last.filter(|_| !complete),
+        slice.next = (!complete).then(|| at.to_string());
+        Ok(slice)
+    }
+}
+
+/// `<13 digits><letter>` and the first id: enough to tell packets of what ended apart.
+const HEAD: usize = 40;
+
+/// A place in what ended.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// When the packet is removed.
+    score: String,
+    /// Packets of that moment that come before it.
+    before: usize,
+    /// What it begins with.
+    head: String,
+    /// Jobs of it that were read.
+    read: usize,
+}
+
+impl Place {
+    fn parse(position: &str) -> Option<Place> {
+        let mut parts = position.splitn(4, '|');
+        Some(Place {
+            score: parts.next().filter(|score| !score.is_empty())?.to_owned(),
+            before: parts.next()?.parse().ok()?,
+            head: parts.next()?.to_owned(),
+            read: parts.next()?.parse().ok()?,
         })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}|{}|{}|{}",
+            self.score, self.before, self.head, self.read
+        )
     }
 }

@@ -28,20 +28,21 @@ impl Store {
                 0 => self.active_workflows(shard, position, step.want).await?,
                 _ => self.ended(shard, &['w'], position, step.want).await?,
             };
-            let ids: Vec<WorkflowId> = slice
-                .ids
-                .iter()
-                .filter_map(|bare| WorkflowId::from_bare(bare).ok())
-                .collect();
+            let scanned = slice.ids.len();
+            let read = slice.ids.iter().zip(slice.behind);
+            let (ids, places): (Vec<WorkflowId>, Vec<String>) = read
+                .filter_map(|(bare, behind)| Some((WorkflowId::from_bare(bare).ok()?, behind)))
+                .unzip();
             let found = self.load_workflows(shard, &ids).await?;
-            let views = ids.into_iter().zip(found).filter_map(|(id, stored)| {
+            let views = ids.into_iter().zip(found).zip(places);
+            let views = views.filter_map(|((id, stored), behind)| {
                 let stored = stored?;
                 let view = header_view(id, &name_of(&stored.definition), &stored);
                 status
                     .is_none_or(|status| view.status == status)
-                    .then_some(view)
+                    .then_some((view, behind))
             });
-            walk.take(views, slice.next);
+            walk.take(views, slice.next, scanned);
         }
         Ok(walk.page(self.shards()))
     }

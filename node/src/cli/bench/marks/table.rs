@@ -166,6 +166,17 @@ pub(super) const STEPS: &[Step] = &[
         )],
     },
     Step {
+        workload: "limits",
+        whole: "--runs 5",
+        short: "--count 500",
+        marks: &[at_most(
+            "limits_loss",
+            "limits_loss_percent",
+            15.0,
+            Some(8.0),
+        )],
+    },
+    Step {
         workload: "chain",
         whole: "--runs 7",
         short: "--count 20",
