@@ -110,11 +110,11 @@ impl ScheduleDefinition {
 /// A mistake of the schedule as a whole names the field itself.
 fn placed(path: String, problem: String) -> DefinitionError {
     let named = problem
-        .split_once(": ")
+        .split_once(' ')
         .filter(|(field, _)| path == "schedule" && field.starts_with("schedule."));
     match named {
         Some((field, problem)) => DefinitionError {
-            path: field.to_owned(),
+            path: field.trim_end_matches(':').to_owned(),
             problem: problem.to_owned(),
         },
         None => DefinitionError { path, problem },
