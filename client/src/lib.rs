@@ -38,8 +38,13 @@
 //!   [`Client::cancel_workflow`].
 //! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
 //!   [`Client::groups`], [`Client::flush_group`].
+//! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
+//!   [`Client::pause_schedule`], [`Client::resume_schedule`], [`Client::delete_schedule`],
+//!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
 //! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
 //!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
+//! What jobs, groups and schedules do, exactly, stands in [`reference`].
+//!
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
@@ -57,7 +62,9 @@ mod jobs;
 mod limits;
 mod listing;
 mod nodes;
+pub mod reference;
 mod request;
+mod schedules;
 mod stats;
 mod steer;
 mod submit;
@@ -83,15 +90,17 @@ pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
+pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
-    LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, ShardIndex, Tag, Task,
-    TaskName, TaskType, Tier, UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId,
-    WorkflowStatus,
+    LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, Schedule,
+    ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
+    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use audit::AuditError;
@@ -109,6 +118,7 @@ pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
+pub use schedules::{Applied, FireByHand, PutSchedule, PutScheduleError, ScheduleError};
 pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
 pub use submit_command::SubmitCommand;

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use paceline_store::RedisUrl;
 use paceline_types::{
     DEFAULT_MAX_PAYLOAD, Event, EventKind, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace,
-    Outcome, Role, Task, TierWeights,
+    Outcome, Role, ScheduleDefinition, ScheduleId, Task, TierWeights,
 };
 
 use crate::aggregate::Aggregator;
@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
 use crate::middleware::{Layers, Middleware};
 use crate::node::{Node, RunningNode, StartError};
+use crate::periodic::{DEFAULT_PERIOD, Provider};
 use crate::registry::{Pattern, Registry};
 
 /// Run slots of a node unless configured otherwise.
@@ -79,6 +80,9 @@ pub enum BuildError {
     /// The address of Redis.
     #[error("{0}")]
     Url(String),
+    /// A name that no provider of schedules may have.
+    #[error("the name of a provider of schedules: {0}")]
+    Provider(#[source] NameError),
     /// Any other option.
     #[error("{option} is {given}, but must be {allowed}")]
     Option {
@@ -109,6 +113,9 @@ pub struct NodeBuilder {
     pub(crate) name: Option<String>,
     pub(crate) handlers: Vec<(String, HandlerOptions, HandlerFn)>,
     pub(crate) aggregators: Vec<(String, Aggregator)>,
+    pub(crate) periodic: Vec<Provider>,
+    pub(crate) period: Duration,
+    wrong_provider: Option<NameError>,
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) look: Duration,
@@ -132,6 +139,9 @@ impl Default for NodeBuilder {
             name: None,
             handlers: Vec::new(),
             aggregators: Vec::new(),
+            periodic: Vec::new(),
+            period: DEFAULT_PERIOD,
+            wrong_provider: None,
             middleware: Layers::default(),
             callbacks: Vec::new(),
             look: DEFAULT_SETTINGS_INTERVAL,
@@ -347,6 +357,38 @@ impl NodeBuilder {
         self
     }
 
+    /// Keeps the schedules that `provider` names: it is asked when this node begins to lead the
+    /// first shard, and again every minute; what it names is created and changed, and what it
+    /// made before and names no longer is deleted. An error or a panic leaves all as it is.
+    ///
+    /// `name` marks the schedules as its own; it touches no others. Register the same provider on
+    /// every node: the one that leads asks.
+    ///
+    /// ```no_run
+    /// # use paceline_node::Node;
+    /// # use paceline_types::ScheduleDefinition;
+    /// # async fn schedules_of_tenants() -> Result<Vec<ScheduleDefinition>, String> { Ok(vec![]) }
+    /// let node = Node::builder().periodic("tenants", schedules_of_tenants);
+    /// ```
+    pub fn periodic<F, Fut, E>(mut self, name: impl AsRef<str>, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<ScheduleDefinition>, E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        match ScheduleId::new(name.as_ref()) {
+            Ok(name) => self.periodic.push(Provider::new(name, provider)),
+            Err(error) => self.wrong_provider = Some(error),
+        }
+        self
+    }
+
+    /// How often providers of schedules are asked. Default one minute.
+    pub fn period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
     /// Checks everything that can be checked without Redis.
     ///
     /// # Errors
@@ -388,6 +430,12 @@ impl NodeBuilder {
         if self.max_payload == 0 || self.max_payload > MAX_PAYLOAD_CEILING {
             let given = u64::try_from(self.max_payload).unwrap_or(u64::MAX);
             return wrong("the payload limit", given, "between 1 byte and 8 MiB");
+        }
+        if self.period.is_zero() {
+            return wrong("the period of providers", 0, "longer than zero");
+        }
+        if let Some(error) = &self.wrong_provider {
+            return Err(BuildError::Provider(error.clone()));
         }
         self.check_roles()?;
         let url: RedisUrl = self

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups,
     GroupsFlushed, InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError,
-    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention,
-    StoredInstance, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
-    UpstreamJob,
+    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules,
+    StoredInstance, StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply,
+    Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -19,7 +19,10 @@ use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
 use paceline_store::calls::leadership::LeaderBell;
 use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::{CallError, Fenced, Store, StoreError};
-use paceline_types::{JobId, JobStatus, NodeId, ShardIndex, TaskName, UnixMillis, WorkflowId};
+use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
+use paceline_types::{
+    JobId, JobStatus, NodeId, ScheduleId, ShardIndex, TaskName, UnixMillis, WorkflowId,
+};
 
 /// One shard, as its leader sees it.
 #[derive(Clone, Debug)]
@@ -416,6 +419,38 @@ impl Lanes for ShardLedger {
     }
 }
 
+impl Schedules for ShardLedger {
+    fn shard(&self) -> ShardIndex {
+        self.shard
+    }
+
+    async fn due_schedules(&self, _: &Term, max: usize) -> Result<DueSchedules, LedgerError> {
+        let due = self.store.due_schedules(self.shard, max).await;
+        due.map_err(unavailable)
+    }
+
+    async fn schedule_definitions(
+        &self,
+        _: &Term,
+        ids: &[ScheduleId],
+    ) -> Result<Vec<Option<StoredSchedule>>, LedgerError> {
+        let found = self.store.schedule_definitions(self.shard, ids).await;
+        let stored = |(revision, definition)| StoredSchedule {
+            revision,
+            definition,
+        };
+        let found = found.map_err(unavailable)?.into_iter();
+        Ok(found.map(|found| found.map(stored)).collect())
+    }
+
+    async fn fire(&self, term: &Term, steps: Vec<FiringStep>) -> Result<Fired, LedgerError> {
+        self.store
+            .fire(self.shard, term.number(), &steps)
+            .await
+            .map_err(refused)
+    }
+}
+
 impl Trails for ShardLedger {
     async fn copy_trails(&self, term: &Term) -> Result<bool, LedgerError> {
         let copied = self.store.copy_audit(self.shard, term.number()).await;
@@ -438,6 +473,7 @@ impl Overview for ShardLedger {
             next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
+            next_firing_in: found.next_firing_in,
             trails_due: found.trails_due,
             next_group_in: found.next_group_in,
         })

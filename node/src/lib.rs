@@ -59,6 +59,7 @@ mod middleware;
 mod node;
 mod owned;
 mod panics;
+mod periodic;
 mod phase;
 mod pump;
 #[cfg(doctest)]
@@ -83,3 +84,4 @@ pub use latch::CancelReason;
 pub use middleware::{Layers, Middleware, Next};
 pub use node::{Node, RunningNode, StartError};
 pub use paceline_types::{Event, EventKind, Role};
+pub use periodic::DEFAULT_PERIOD;

@@ -22,7 +22,7 @@ use crate::owned::{Owned, persist};
 use crate::phase::Phase;
 use crate::registry::Registry;
 use crate::telemetry::{self, HandlerMetrics};
-use crate::{callbacks, election, middleware, panics, pump, settings};
+use crate::{callbacks, election, middleware, panics, periodic, pump, settings};
 
 /// How long a node that stops tries to tell Redis what its handlers came to.
 const LAST_SETTLES: Duration = Duration::from_secs(5);
@@ -164,6 +164,10 @@ impl Node {
             if !callbacks.is_empty() {
                 callers.spawn(calling(&kit, seat, &callbacks, &phases, &callbacks_over));
             }
+        }
+        for provider in builder.periodic {
+            let (kit, phase) = (Arc::clone(&kit), phases.clone());
+            elections.spawn(periodic::run(kit, provider, builder.period, phase));
         }
         let follow = settings::follow(Arc::clone(&kit), settings, builder.look);
         let following = Owned::spawn(follow);

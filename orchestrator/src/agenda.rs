@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Workflows,
     Survey,
     Promoter,
+    Scheduler,
     Timers,
     Groups,
     Deadlines,
@@ -20,10 +21,11 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 10] = [
+    pub(crate) const ALL: [Service; 11] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
+        Service::Scheduler,
         Service::Timers,
         Service::Groups,
         Service::Deadlines,
@@ -40,6 +42,7 @@ impl Service {
             Service::Promoter => "promoter",
             Service::Timers => "timers",
             Service::Groups => "groups",
+            Service::Scheduler => "scheduler",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

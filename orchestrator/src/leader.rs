@@ -25,6 +25,7 @@ use crate::promoter::{self, Promoter};
 use crate::reconciler::{self, Reconciler};
 use crate::recovery::{self, Recovery};
 use crate::retention::{self, Sweeper};
+use crate::scheduler::{self, Scheduler};
 use crate::term::Term;
 use crate::timers::{self, Timekeeper};
 use crate::workflows::{self, Workflows};
@@ -59,6 +60,8 @@ pub struct Options {
     pub timers: timers::Options,
     /// Groups that are due.
     pub groups: groups::Options,
+    /// Schedules.
+    pub scheduler: scheduler::Options,
     /// Execution timeouts of workflows.
     pub deadlines: deadlines::Options,
     /// Dead nodes.
@@ -88,6 +91,7 @@ impl Default for Options {
             promoter: promoter::Options::default(),
             timers: timers::Options::default(),
             groups: groups::Options::default(),
+            scheduler: scheduler::Options::default(),
             deadlines: deadlines::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
@@ -140,6 +144,7 @@ pub struct Leader<W, B> {
     promoter: Promoter<W>,
     timers: Timekeeper<W>,
     flusher: Flusher<W>,
+    scheduler: Scheduler<W>,
     deadlines: Deadlines,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
@@ -165,6 +170,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
             timers: Timekeeper::new(world.clone(), options.timers.clone()),
             flusher: Flusher::new(world.clone(), options.groups.clone()),
+            scheduler: Scheduler::new(world.clone(), options.scheduler.clone()),
             deadlines: Deadlines::new(options.deadlines.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
@@ -246,6 +252,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Promoter => self.promote(term).await,
             Service::Timers => self.expire_jobs(term).await,
             Service::Groups => self.flush_groups(term).await,
+            Service::Scheduler => self.fire(term).await,
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
@@ -300,6 +307,9 @@ impl<W: World, B: Bell> Leader<W, B> {
         if let Some(due_in) = survey.next_group_in {
             self.agenda.hasten(Service::Groups, now + due_in);
         }
+        if let Some(due_in) = survey.next_firing_in {
+            self.agenda.hasten(Service::Scheduler, now + due_in);
+        }
         Ok(())
     }
 
@@ -321,6 +331,13 @@ impl<W: World, B: Bell> Leader<W, B> {
         let report = self.flusher.tick(term).await?;
         let again_at = report.again_in.map(|wait| Instant::now() + wait);
         self.agenda.set(Service::Groups, again_at);
+        Ok(())
+    }
+
+    async fn fire(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.scheduler.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Scheduler, again_at);
         Ok(())
     }
 

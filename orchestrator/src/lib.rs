@@ -31,6 +31,7 @@ pub mod promoter;
 pub mod reconciler;
 pub mod recovery;
 pub mod retention;
+pub mod scheduler;
 pub mod term;
 pub mod timers;
 pub mod transition;

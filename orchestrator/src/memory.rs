@@ -5,6 +5,7 @@
 //! or after a commit took effect, and counts what it is asked to do. Its clock is wound by hand.
 
 mod ports;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -116,6 +117,7 @@ struct State {
     uncopied: usize,
     /// Steps that the lanes' sweep takes.
     untidy: usize,
+    schedules: schedules::Book,
 }
 
 /// Everything that a leader works on, in memory. Share it by `Arc`.

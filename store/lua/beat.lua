@@ -18,7 +18,13 @@ if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[3], node, joined .. ' ' .. now .. ' ' .. ARGV[3])
 end
 local reply = { tostring(now), redis.call('SISMEMBER', prefix .. 'draining', node) }
-for _, id in ipairs(redis.call('SRANDMEMBER', prefix .. 'cancels:' .. node, 100)) do
-  reply[#reply + 1] = id
+for _, order in ipairs(redis.call('SRANDMEMBER', prefix .. 'cancels:' .. node, 100)) do
+  reply[#reply + 1] = order
+  -- A run that was ended already will settle nothing that takes the order back.
+  local id, run = string.match(order, '^(%S+) (%d+)$')
+  local token = redis.call('HGET', prefix .. 'runs', id)
+  if not token or string.match(token, '%d+$') ~= run then
+    redis.call('SREM', prefix .. 'cancels:' .. node, order)
+  end
 end
 return reply

@@ -5,7 +5,8 @@
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
 //! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
 //! `waiters`, `parked`, `doomed`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
-//! `pushes:<number>`) are named in `lua/lib/` and in ARCHITECTURE.md.
+//! `pushes:<number>`, `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/`
+//! and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -75,6 +76,12 @@ pub(crate) struct Keys {
     pub(crate) new_type_bell: String,
     /// Sorted set: groups by the moment of their flush.
     pub(crate) groups_due: String,
+    /// Sorted set: all schedules, by creation.
+    pub(crate) schedules: String,
+    /// Sorted set: schedules that fire, by when to look at them.
+    pub(crate) due_schedules: String,
+    /// Set: schedules with firings that waited for a run which has ended.
+    pub(crate) ended_schedules: String,
 }
 
 impl Keys {
@@ -112,6 +119,9 @@ impl Keys {
             progress: key("progress"),
             new_type_bell: key("bell*"),
             groups_due: key("groups:due"),
+            schedules: key("schedules"),
+            due_schedules: key("schedules:due"),
+            ended_schedules: key("schedules:ended"),
             prefix,
         }
     }
@@ -169,6 +179,11 @@ impl Keys {
     /// Sorted set: jobs with a tag, by creation.
     pub(crate) fn tag(&self, tag: &str) -> String {
         format!("{}tag:{tag}", self.prefix)
+    }
+
+    /// Set: the schedules that a periodic provider keeps.
+    pub(crate) fn periodic(&self, provider: &str) -> String {
+        format!("{}periodic:{provider}", self.prefix)
     }
 
     /// Channel: cancellations for a node.

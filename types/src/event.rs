@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{JobId, NodeId, ShardIndex, TaskName, TaskType, UnixMillis, WorkflowId};
+use crate::{JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType, UnixMillis, WorkflowId};
 
 macro_rules! event_kinds {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
@@ -83,6 +83,16 @@ event_kinds! {
     LeaderElected = "leader.elected",
     /// A leader gave its term back.
     LeaderLost = "leader.lost",
+    /// A schedule was created.
+    ScheduleCreated = "schedule.created",
+    /// Its definition changed.
+    ScheduleUpdated = "schedule.updated",
+    /// It fires nothing until it is resumed.
+    SchedulePaused = "schedule.paused",
+    /// It left the pause.
+    ScheduleResumed = "schedule.resumed",
+    /// It is gone: it will not fire again, or it was deleted.
+    ScheduleRemoved = "schedule.removed",
     /// Began.
     WorkflowStarted = "workflow.started",
     /// Every task ended well.
@@ -204,6 +214,9 @@ pub struct Event {
     /// The task of the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_task: Option<TaskName>,
+    /// The schedule that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
     /// The node that acted, or that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_id: Option<NodeId>,

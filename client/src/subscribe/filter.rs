@@ -57,6 +57,7 @@ pub(super) mod tests {
             run: None,
             workflow_id: None,
             workflow_task: None,
+            schedule_id: None,
             node_id: None,
             term: None,
             error: None,

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use super::options::Globals;
-use super::{bench, config, dev, dlq, events, group, job, limit, node, run, stats, tier, workflow};
+use super::{
+    bench, config, dev, dlq, events, group, job, limit, node, run, schedule, stats, tier, workflow,
+};
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
 ///
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     /// Workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
+    /// Schedules: what starts by itself
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Dead letters: jobs that were given up
     #[command(subcommand)]
     Dlq(dlq::Dlq),

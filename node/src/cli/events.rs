@@ -198,6 +198,7 @@ pub(crate) fn line(event: &Event) -> String {
         "task ",
         event.workflow_task.as_ref().map(ToString::to_string),
     );
+    add("", event.schedule_id.as_ref().map(ToString::to_string));
     add("", event.node_id.map(|id| id.to_string()));
     add("term ", event.term.map(|term| term.to_string()));
     add("", event.error.clone());

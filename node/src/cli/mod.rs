@@ -17,6 +17,7 @@ mod options;
 mod output;
 mod private_redis;
 mod run;
+mod schedule;
 mod serve;
 mod show;
 mod signal;
@@ -95,6 +96,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Run(command) => run::run(command, &globals, output).await,
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
+        Command::Schedule(command) => schedule::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
         Command::Stats(command) => stats::run(command, &globals, output).await,
         Command::Config(command) => config::run(command, &globals, output).await,
@@ -190,6 +192,23 @@ mod tests {
             "paceline workflow list --status failed",
             &format!("paceline workflow cancel {workflow}"),
             "paceline workflow validate f.yaml",
+            "paceline schedule create nightly report {} --cron @daily --zone Europe/Berlin --tag a",
+            "paceline schedule create w report --weekly MON,5 --at 09:30 --at 17:00 --every-nth 2",
+            "paceline schedule create m report --monthly 1,31 --at 00:00 --overlap skip --jitter 5s",
+            "paceline schedule create e echo --every 30s --catchup-window 1h --max-backfill-per-tick 5",
+            "paceline schedule create o echo --run-at 2030-01-31T09:00:00Z",
+            "paceline schedule create i echo --now --ends-at 1900000000000",
+            "paceline schedule apply f.yaml",
+            "paceline schedule list --limit 5",
+            "paceline schedule get nightly -o json",
+            "paceline schedule pause a b",
+            "paceline schedule resume a",
+            "paceline schedule delete a",
+            "paceline schedule run a --overlap allow-all",
+            "paceline schedule backfill a 2030-01-31T09:00:00Z 2030-01-31T10:00:00+01:00",
+            "paceline schedule next a -n 3",
+            "paceline schedule next --file f.yaml",
+            "paceline schedule next --cron * --zone UTC -n 20",
             "paceline stats --days 90",
             "paceline dlq list",
             "paceline limit set tenant7 --max 5 --rate 10 --burst 20",
@@ -271,6 +290,21 @@ mod tests {
             (
                 "paceline node --weights 1,2,3 --strict-tiers",
                 "cannot be used with",
+            ),
+            (
+                "paceline schedule create a echo --every 1s --cron x",
+                "cannot be used with",
+            ),
+            ("paceline schedule create a echo --daily", "--at <HH:MM>"),
+            ("paceline schedule create a,b echo", "contains ','"),
+            (
+                "paceline schedule run a --overlap no",
+                "use ALLOW_ALL, SKIP",
+            ),
+            ("paceline schedule next a --cron x", "cannot be used with"),
+            (
+                "paceline schedule backfill a yesterday 1h",
+                "`yesterday` is not a time; write 2026-01-31",
             ),
             (
                 "paceline job submit echo --header k",

@@ -12,20 +12,20 @@ use super::time::{moment, now, span};
 const ERROR_WIDTH: usize = 60;
 
 /// Names and values under each other, without those that are not there.
-struct Sheet(Vec<(&'static str, String)>);
+pub(crate) struct Sheet(pub(crate) Vec<(&'static str, String)>);
 
 impl Sheet {
-    fn maybe(&mut self, name: &'static str, value: Option<impl ToString>) {
+    pub(crate) fn maybe(&mut self, name: &'static str, value: Option<impl ToString>) {
         if let Some(value) = value {
             self.0.push((name, value.to_string()));
         }
     }
 
-    fn time(&mut self, name: &'static str, at: Option<UnixMillis>) {
+    pub(crate) fn time(&mut self, name: &'static str, at: Option<UnixMillis>) {
         self.maybe(name, at.map(moment));
     }
 
-    fn render(self) -> String {
+    pub(crate) fn render(self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let lines = self.0.into_iter().map(|(name, value)| {
             let name = format!("{name}:");
@@ -56,6 +56,10 @@ pub(crate) fn job(output: Output, job: &Job) -> String {
     sheet.maybe("unique key", job.unique_key.as_ref());
     sheet.maybe("workflow", job.workflow_id);
     sheet.maybe("task", job.workflow_task.as_ref());
+    if let Some(firing) = &job.firing {
+        sheet.maybe("schedule", Some(&firing.schedule));
+        sheet.time("scheduled for", Some(firing.at));
+    }
     sheet.maybe("node", job.node_id);
     sheet.time("accepted", Some(job.created_at));
     sheet.time("next run", job.next_run_at);

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use paceline_types::WorkflowDefinition;
+use paceline_types::workflow::DefinitionError;
+use paceline_types::{ScheduleDefinition, WorkflowDefinition};
 
 use super::failure::Failure;
 
@@ -37,8 +38,20 @@ pub(crate) fn json(option: &str, argument: &str) -> Result<String, Failure> {
 
 /// A definition from a JSON or YAML file. Read, not yet validated.
 pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, Failure> {
+    read(path, WorkflowDefinition::from_json)
+}
+
+/// A schedule from a JSON or YAML file. Read, not yet checked.
+pub(crate) fn schedule(path: &Path) -> Result<ScheduleDefinition, Failure> {
+    read(path, ScheduleDefinition::from_json)
+}
+
+type FromJson<T> = fn(&str) -> Result<T, DefinitionError>;
+
+fn read<T>(path: &Path, from_json: FromJson<T>) -> Result<T, Failure> {
     let text = text(path)?;
-    parse(path, &text).map_err(|problem| Failure::usage(format!("{}: {problem}", name_of(path))))
+    parse(path, &text, from_json)
+        .map_err(|problem| Failure::usage(format!("{}: {problem}", name_of(path))))
 }
 
 /// How messages call a file.
@@ -51,7 +64,7 @@ pub(crate) fn name_of(path: &Path) -> String {
 
 /// By the extension: `.json` is JSON, `.yaml` and `.yml` are YAML. Anything else is JSON when it
 /// begins like an object of it, else YAML.
-fn parse(path: &Path, text: &str) -> Result<WorkflowDefinition, String> {
+fn parse<T>(path: &Path, text: &str, from_json: FromJson<T>) -> Result<T, String> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let json = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("json") => true,
@@ -59,14 +72,14 @@ fn parse(path: &Path, text: &str) -> Result<WorkflowDefinition, String> {
         _ => text.trim_start().starts_with('{'),
     };
     if json {
-        return WorkflowDefinition::from_json(text).map_err(|error| error.to_string());
+        return from_json(text).map_err(|error| error.to_string());
     }
     // By way of JSON, so that a mistake is told with its path as in JSON; YAML that is no YAML is
     // told with line and column.
     let value: serde_json::Value = serde_saphyr::from_str(text)
         .map_err(|error| format!("not YAML: {}", one_line(&error.to_string())))?;
     let json = value.to_string();
-    WorkflowDefinition::from_json(&json).map_err(|error| without_position(&error.to_string()))
+    from_json(&json).map_err(|error| without_position(&error.to_string()))
 }
 
 /// The first line: the parser adds a picture of the place.
@@ -86,6 +99,10 @@ fn without_position(message: &str) -> String {
 mod tests {
     use super::*;
 
+    fn workflow(path: &str, text: &str) -> Result<WorkflowDefinition, String> {
+        parse(Path::new(path), text, WorkflowDefinition::from_json)
+    }
+
     const YAML: &str = "
 name: etl
 execution_timeout: 1m
@@ -101,17 +118,17 @@ tasks:
 
     #[test]
     fn yaml_and_json_say_the_same() {
-        let yaml = parse(Path::new("a.yaml"), YAML).expect("YAML");
+        let yaml = workflow("a.yaml", YAML).expect("YAML");
         let json = serde_json::to_string(&yaml).expect("JSON");
         for path in ["a.json", "a.JSON", "-"] {
-            let read = parse(Path::new(path), &json).expect(path);
+            let read = workflow(path, &json).expect(path);
             assert_eq!(serde_json::to_string(&read).expect("JSON"), json);
         }
         assert!(
             json.contains(r#"{"argv":["echo","1"],"env":{"A":"yes"}}"#),
             "{json}"
         );
-        assert_eq!(parse(Path::new("-"), YAML).expect("YAML").tasks.len(), 2);
+        assert_eq!(workflow("-", YAML).expect("YAML").tasks.len(), 2);
     }
 
     #[test]
@@ -131,7 +148,7 @@ tasks:
             ("a.json", "name: x", "definition: expected"),
         ];
         for (path, text, beginning) in table {
-            let problem = parse(Path::new(path), text).expect_err(text);
+            let problem = workflow(path, text).expect_err(text);
             assert!(problem.starts_with(beginning), "{problem}");
             assert!(!problem.contains('\n'), "{problem}");
         }

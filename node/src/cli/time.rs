@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use paceline_types::schedule::Zone;
 use paceline_types::{UnixMillis, duration};
 
 const MINUTE: u64 = 60;
@@ -38,6 +40,17 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// A moment in the time of a zone, with its offset: `2026-01-31T09:15:00+01:00`.
+pub(crate) fn local(zone: Zone, at: UnixMillis) -> String {
+    let moment = i64::try_from(at).ok();
+    match moment.and_then(DateTime::<Utc>::from_timestamp_millis) {
+        Some(moment) => moment
+            .with_timezone(&zone.0)
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        None => at.to_string(),
+    }
+}
+
 /// Days since 1970-01-01 of a date; the inverse of [`date`].
 fn days(year: u64, month: u64, day: u64) -> u64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -48,11 +61,20 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// For options that take a moment in UTC, or how long ago it was.
+/// For options that take a moment: with an offset or in UTC, milliseconds since 1970, or how long
+/// ago it was.
 pub(crate) fn parse_moment(text: &str) -> Result<UnixMillis, String> {
     if let Ok(ago) = duration::parse(text) {
         let ago = UnixMillis::try_from(ago.as_millis()).unwrap_or(UnixMillis::MAX);
         return Ok(now().saturating_sub(ago));
+    }
+    if let Ok(millis) = text.parse() {
+        return Ok(millis);
+    }
+    let moment = DateTime::parse_from_rfc3339(text).ok();
+    let millis = moment.and_then(|moment| UnixMillis::try_from(moment.timestamp_millis()).ok());
+    if let Some(millis) = millis {
+        return Ok(millis);
     }
     let read = || {
         let (date_part, time_part) = text.split_once(['T', ' ']).unwrap_or((text, "00:00:00"));

@@ -23,7 +23,7 @@ fn unavailable(why: &str) -> LedgerError {
 
 impl State {
     /// Every call of a leader begins with this.
-    fn admit(&mut self, term: &Term) -> Result<(), LedgerError> {
+    pub(super) fn admit(&mut self, term: &Term) -> Result<(), LedgerError> {
         self.tally.calls += 1;
         if self.down {
             return Err(unavailable("down on purpose"));
@@ -449,6 +449,7 @@ impl Overview for MemoryLedger {
             next_timer_in: state.timers.first().map(|(due, _)| due.saturating_sub(now)),
             dead_nodes: !state.dead.is_empty() || state.leases.values().any(|l| l.0 <= now),
             purgeable: state.old_records > 0,
+            next_firing_in: state.next_firing_in(),
             trails_due: state.uncopied > 0,
             next_group_in: state.groups.first().map(|(due, _)| due.saturating_sub(now)),
         })

@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use paceline_types::NodeId;
+use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
+use paceline_types::{NodeId, ScheduleId, ShardIndex};
 
 use super::{Cursor, Ledger, LedgerError};
 use crate::term::Term;
@@ -142,6 +143,45 @@ pub trait Lanes: Send + Sync {
     ) -> impl Future<Output = Result<LanesChecked, LedgerError>> + Send;
 }
 
+/// A definition as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSchedule {
+    /// Names this definition.
+    pub revision: String,
+    /// It, as JSON.
+    pub definition: String,
+}
+
+/// Schedules, and the firings that wait for the end of a run.
+pub trait Schedules: Send + Sync {
+    /// The shard that they and their jobs live in.
+    fn shard(&self) -> ShardIndex;
+
+    /// Schedules that are due by the server's clock, longest first, at most `max`, and as many
+    /// whose buffer may start.
+    fn due_schedules(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<DueSchedules, LedgerError>> + Send;
+
+    /// Definitions, in the order of the ids; none where there is none. At most 100 ids.
+    fn schedule_definitions(
+        &self,
+        term: &Term,
+        ids: &[ScheduleId],
+    ) -> impl Future<Output = Result<Vec<Option<StoredSchedule>>, LedgerError>> + Send;
+
+    /// Carries out each step whole, or not at all when its schedule is not as the step says. A
+    /// firing whose turn it is becomes a job, or does not, as the overlap policy has it: with what
+    /// is true at that moment. At most 100 firings in all.
+    fn fire(
+        &self,
+        term: &Term,
+        steps: Vec<FiringStep>,
+    ) -> impl Future<Output = Result<Fired, LedgerError>> + Send;
+}
+
 /// The audit trails of jobs that asked for one.
 pub trait Trails: Send + Sync {
     /// Copies a bounded stretch of the event log to the trails, from where the last call ended.
@@ -166,6 +206,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// When the next schedule is due; zero also when a firing that waited may start.
+    pub next_firing_in: Option<Duration>,
     /// Something may have happened to an audited job.
     pub trails_due: bool,
     /// When the next group is due; zero if one is due already.
@@ -180,12 +222,21 @@ pub trait Overview: Send + Sync {
 
 /// Everything that the leader's loop needs.
 pub trait World:
-    Ledger + Delayed + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
+    Ledger + Delayed + Schedules + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
 {
 }
 
 impl<T> World for T where
-    T: Ledger + Delayed + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
+    T: Ledger
+        + Delayed
+        + Schedules
+        + Timers
+        + Groups
+        + Nodes
+        + Retention
+        + Lanes
+        + Trails
+        + Overview
 {
 }
 

@@ -64,6 +64,12 @@ local function follow_field(field, id, ended)
   local letter, value = string.sub(field, 1, 1), string.sub(field, 2)
   if letter == 'u' then
     if ended then release_unique(value, id) end
+  elseif letter == 'F' then
+    -- Firings of its schedule may wait for this end.
+    if ended and redis.call('EXISTS', prefix .. 'buffer:' .. value) == 1 then
+      redis.call('SADD', prefix .. 'schedules:ended', value)
+      ring('bell!leader')
+    end
   elseif letter == 'l' then
     limits().release(value, id, ended)
   elseif letter == 'H' or (ended and (letter == 'S' or letter == 'M')) then

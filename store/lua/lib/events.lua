@@ -6,6 +6,7 @@
 --                       ids: packs of one or more, each of them an event of its own
 --        workflow events workflow US task US job US error
 --        node and leader events node US term
+--        schedule events schedule US error
 -- Fields at the end that are empty may be missing. A value that begins '=' attempt US run RS has
 -- that in common to its items, which are id US lane US workflow US task US iteration.
 local event_fields, event_items, event_kind, event_count = {}, nil, nil, 0

@@ -226,6 +226,7 @@ fn read_event(id: JobId, place: &str, kind: &str, told: &str) -> Option<Event> {
         run: next().and_then(|text| text.parse().ok()).filter(|&n| n > 0),
         workflow_id: None,
         workflow_task: None,
+        schedule_id: None,
         node_id: next().and_then(|bare| NodeId::from_bare(bare).ok()),
         term: None,
         error: next().map(str::to_owned),

@@ -33,6 +33,8 @@ pub struct Survey {
     pub dead_nodes: bool,
     /// Something is past its retention.
     pub purgeable: bool,
+    /// When the next schedule is due; zero also when a firing that waited may start.
+    pub next_firing_in: Option<Duration>,
     /// The event log has grown since the trails of audited jobs were last written.
     pub trails_due: bool,
     /// When the next timer of a job passes.
@@ -87,6 +89,8 @@ impl Store {
             &keys.audited,
             &keys.timers,
             &keys.groups_due,
+            &keys.due_schedules,
+            &keys.ended_schedules,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -101,6 +105,7 @@ impl Store {
             trails_due: reply.int()? == 1,
             next_timer_in: due_in(reply.int()?),
             next_group_in: due_in(reply.int()?),
+            next_firing_in: due_in(reply.int()?),
         })
     }
 

@@ -33,6 +33,7 @@ pub mod report;
 pub mod requeue;
 pub mod resume;
 pub mod retry;
+pub mod schedule;
 pub mod stats;
 pub mod steering;
 pub mod submit;

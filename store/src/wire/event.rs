@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use paceline_types::event::EventCursor;
-use paceline_types::{Event, EventKind, JobId, NodeId, ShardIndex, TaskName, TaskType, WorkflowId};
+use paceline_types::{
+    Event, EventKind, JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType, WorkflowId,
+};
 
 use super::pack::bare_ids;
 use super::{RS, US};
@@ -107,6 +109,7 @@ fn parse_item(
         run: None,
         workflow_id: None,
         workflow_task: None,
+        schedule_id: None,
         node_id: acting,
         term: None,
         error: None,
@@ -131,6 +134,10 @@ fn parse_item(
             event.task_type = next().and_then(|name| TaskType::new(name).ok());
             event.job_id = next().and_then(|id| JobId::from_bare(id).ok());
             let _iteration = next();
+            event.error = next().map(str::to_owned);
+        }
+        Some("schedule") => {
+            event.schedule_id = next().and_then(|id| ScheduleId::new(id).ok());
             event.error = next().map(str::to_owned);
         }
         _ => {

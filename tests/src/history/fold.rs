@@ -147,6 +147,7 @@ mod tests {
             run: Some(run).filter(|&n| n > 0),
             workflow_id: None,
             workflow_task: None,
+            schedule_id: None,
             node_id: None,
             term: None,
             error: None,

@@ -13,6 +13,7 @@ mod limits;
 mod looking;
 mod old_redis;
 mod programs;
+mod schedules;
 mod steer;
 mod steering;
 mod wrong;

@@ -21,6 +21,7 @@ use super::output::Output;
 
 pub(crate) use list::list_jobs;
 pub(crate) use set_going::{retry_matching, retry_these};
+pub(crate) use submit::JobOptions;
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -13,16 +13,11 @@ use crate::cli::options::{Globals, parse_duration};
 use crate::cli::output::Output;
 use crate::cli::{show, source};
 
-/// What a job is made of.
+/// A job, and what only a single one has.
 #[derive(Debug, Args)]
 pub(crate) struct Submit {
-    /// Which handler runs it, such as echo
-    task_type: String,
-    /// JSON for the handler, or @FILE, or @- for standard input
-    payload: Option<String>,
-    /// 1 (low) to 10 (critical); 5 unless given
-    #[arg(long)]
-    priority: Option<i64>,
+    #[command(flatten)]
+    job: JobOptions,
     /// Run it after this long, such as 30s
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     delay: Option<Duration>,
@@ -32,6 +27,21 @@ pub(crate) struct Submit {
     /// A repeat with the same key within 24 h returns the first job
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Wait until the job has ended, and show its result
+    #[arg(long)]
+    wait: bool,
+}
+
+/// What a job is made of; also that of a schedule.
+#[derive(Debug, Args)]
+pub(crate) struct JobOptions {
+    /// Which handler runs it, such as echo
+    task_type: String,
+    /// JSON for the handler, or @FILE, or @- for standard input
+    payload: Option<String>,
+    /// 1 (low) to 10 (critical); 5 unless given
+    #[arg(long)]
+    priority: Option<i64>,
     /// Label to list jobs by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -68,9 +78,6 @@ pub(crate) struct Submit {
     /// Keep its events with it, to be read with `job audit`
     #[arg(long)]
     audit: bool,
-    /// Wait until the job has ended, and show its result
-    #[arg(long)]
-    wait: bool,
 }
 
 #[derive(Serialize)]
@@ -110,14 +117,7 @@ async fn show_end(handle: &JobHandle<Untyped>, output: Output) -> Result<(), Fai
 
 impl Submit {
     fn request(&self) -> Result<JobRequest, Failure> {
-        let payload = match &self.payload {
-            Some(payload) => source::json("PAYLOAD", payload)?,
-            None => "null".to_owned(),
-        };
-        let mut request = JobRequest::bytes(&self.task_type, payload).tags(&self.tags);
-        if let Some(priority) = self.priority {
-            request = request.priority(Priority::new(priority));
-        }
+        let mut request = self.job.request()?;
         if let Some(delay) = self.delay {
             request = request.delay(delay);
         }
@@ -126,6 +126,23 @@ impl Submit {
         }
         if let Some(key) = &self.idempotency_key {
             request = request.idempotency_key(key);
+        }
+        // What is wrong by itself is told without asking Redis.
+        request.clone().into_spec().map_err(Failure::usage)?;
+        Ok(request)
+    }
+}
+
+impl JobOptions {
+    /// The job that they describe, not checked yet.
+    pub(crate) fn request(&self) -> Result<JobRequest, Failure> {
+        let payload = match &self.payload {
+            Some(payload) => source::json("PAYLOAD", payload)?,
+            None => "null".to_owned(),
+        };
+        let mut request = JobRequest::bytes(&self.task_type, payload).tags(&self.tags);
+        if let Some(priority) = self.priority {
+            request = request.priority(Priority::new(priority));
         }
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -163,8 +180,6 @@ impl Submit {
         if self.audit {
             request = request.audited();
         }
-        // What is wrong by itself is told without asking Redis.
-        request.clone().into_spec().map_err(Failure::usage)?;
         Ok(request)
     }
 }

@@ -168,6 +168,7 @@ mod tests {
             run: None,
             workflow_id: None,
             workflow_task: Some(TaskName::new("a").expect("name")),
+            schedule_id: None,
             node_id: None,
             term: None,
             error: error.map(str::to_owned),

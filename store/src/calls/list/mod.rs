@@ -9,6 +9,7 @@ mod cursor;
 mod groups;
 mod jobs;
 mod payload;
+mod schedules;
 mod sources;
 mod walk;
 mod workflows;
