@@ -30,15 +30,16 @@
 //!
 //! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
 //!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
-//!   [`Client::resume`], [`Client::dead_letters`].
+//!   [`Client::pause`], [`Client::resume`], [`Client::requeue`], [`Client::edit_payload`],
+//!   [`Client::delete`], [`Client::dead_letters`]; many at once: [`Client::bulk_cancel`],
+//!   [`Client::bulk_retry`], [`Client::bulk_delete`].
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
 //! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
 //!   [`Client::groups`], [`Client::flush_group`].
-//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
-//!   not run: [`Client::why`]. Totals:
-//!   [`Client::stats`], [`Client::daily_stats`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
+//!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
@@ -60,6 +61,7 @@ mod request;
 mod stats;
 mod steer;
 mod submit;
+mod submit_command;
 mod submit_many;
 mod subscribe;
 mod wait;
@@ -67,12 +69,14 @@ mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::delete::Deleted;
 pub use paceline_store::calls::group::Pushed;
 pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{
     JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
 };
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::requeue::Requeued;
 pub use paceline_store::calls::steering::{TierState, TypeState};
 pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
@@ -96,13 +100,18 @@ pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
 pub use groups::{FlushGroupError, Push, PushError};
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
-pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use jobs::ResumeError;
+pub use jobs::bulk::Bulk;
+pub use jobs::cancel::{CancelByUnique, CancelByUniqueError, CancelJob};
+pub use jobs::retry::RetryError;
+pub use jobs::steer::{EditError, PauseError, RequeueError};
 pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use nodes::DrainError;
 pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, RunAt};
 pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
+pub use submit_command::SubmitCommand;
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use paceline_orchestrator::ports::{
     Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups,
-    GroupsFlushed, InboxItem, JobPhase, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
-    Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, StoredInstance, Survey,
-    TaskJob, TaskOutcome, Trails, Turn, TurnReply, Upstream, UpstreamJob,
+    GroupsFlushed, InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError,
+    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention,
+    StoredInstance, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
+    UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -313,6 +314,20 @@ impl Delayed for ShardLedger {
     }
 }
 
+impl Timers for ShardLedger {
+    async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
+        let done = self
+            .store
+            .expire_jobs(self.shard, term.number(), max)
+            .await
+            .map_err(refused)?;
+        Ok(JobsExpired {
+            seen: done.seen,
+            next_in: done.next_in,
+        })
+    }
+}
+
 /// Ids for jobs that follow one another.
 fn new_job_ids(shard: ShardIndex, count: usize) -> Vec<JobId> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -420,6 +435,7 @@ impl Overview for ShardLedger {
             unfinished: found.unfinished > 0,
             overdue: found.overdue,
             next_due_in: found.next_due_in,
+            next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
             trails_due: found.trails_due,

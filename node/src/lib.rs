@@ -66,6 +66,7 @@ mod readme;
 mod registry;
 mod run;
 mod settings;
+mod signs;
 mod slots;
 pub mod telemetry;
 
@@ -76,7 +77,7 @@ pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
     DEFAULT_SETTINGS_INTERVAL, NodeBuilder, SHORTEST_LEASE,
 };
-pub use context::Context;
+pub use context::{Context, MAX_PROGRESS, ProgressError};
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
 pub use middleware::{Layers, Middleware, Next};

@@ -11,6 +11,7 @@ pub(crate) enum Service {
     Survey,
     Promoter,
     Groups,
+    Timers,
     Deadlines,
     Recovery,
     Retention,
@@ -19,11 +20,12 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 9] = [
+    pub(crate) const ALL: [Service; 10] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
         Service::Groups,
+        Service::Timers,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
@@ -37,6 +39,7 @@ impl Service {
             Service::Survey => "survey",
             Service::Promoter => "promoter",
             Service::Groups => "groups",
+            Service::Timers => "timers",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

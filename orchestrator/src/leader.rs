@@ -26,6 +26,7 @@ use crate::reconciler::{self, Reconciler};
 use crate::recovery::{self, Recovery};
 use crate::retention::{self, Sweeper};
 use crate::term::Term;
+use crate::timers::{self, Timekeeper};
 use crate::workflows::{self, Workflows};
 
 /// How often everything is surveyed unless configured otherwise.
@@ -56,6 +57,8 @@ pub struct Options {
     pub promoter: promoter::Options,
     /// Groups that are due.
     pub groups: groups::Options,
+    /// Jobs that must start, end or give a sign of life in time.
+    pub timers: timers::Options,
     /// Execution timeouts of workflows.
     pub deadlines: deadlines::Options,
     /// Dead nodes.
@@ -84,6 +87,7 @@ impl Default for Options {
             workflows: workflows::Options::default(),
             promoter: promoter::Options::default(),
             groups: groups::Options::default(),
+            timers: timers::Options::default(),
             deadlines: deadlines::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
@@ -135,6 +139,7 @@ pub struct Leader<W, B> {
     workflows: Workflows,
     promoter: Promoter<W>,
     flusher: Flusher<W>,
+    timers: Timekeeper<W>,
     deadlines: Deadlines,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
@@ -159,6 +164,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             workflows: Workflows::new(options.workflows.clone()),
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
             flusher: Flusher::new(world.clone(), options.groups.clone()),
+            timers: Timekeeper::new(world.clone(), options.timers.clone()),
             deadlines: Deadlines::new(options.deadlines.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
@@ -239,6 +245,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Survey => self.survey(term, now).await,
             Service::Promoter => self.promote(term).await,
             Service::Groups => self.flush_groups(term).await,
+            Service::Timers => self.expire_jobs(term).await,
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
@@ -290,6 +297,9 @@ impl<W: World, B: Bell> Leader<W, B> {
         if let Some(due_in) = survey.next_group_in {
             self.agenda.hasten(Service::Groups, now + due_in);
         }
+        if let Some(passes_in) = survey.next_timer_in {
+            self.agenda.hasten(Service::Timers, now + passes_in);
+        }
         Ok(())
     }
 
@@ -304,6 +314,13 @@ impl<W: World, B: Bell> Leader<W, B> {
         let report = self.flusher.tick(term).await?;
         let again_at = report.again_in.map(|wait| Instant::now() + wait);
         self.agenda.set(Service::Groups, again_at);
+        Ok(())
+    }
+
+    async fn expire_jobs(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.timers.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Timers, again_at);
         Ok(())
     }
 

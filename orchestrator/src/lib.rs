@@ -32,5 +32,6 @@ pub mod reconciler;
 pub mod recovery;
 pub mod retention;
 pub mod term;
+pub mod timers;
 pub mod transition;
 pub mod workflows;

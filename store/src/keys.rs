@@ -4,9 +4,8 @@
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
 //! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
-//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
-//! `pushes:<number>`) are named in
-//! `lua/lib/` and in ARCHITECTURE.md.
+//! `waiters`, `parked`, `doomed`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
+//! `pushes:<number>`) are named in `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -68,6 +67,10 @@ pub(crate) struct Keys {
     pub(crate) reference: String,
     /// Counter: set while a dead node may still hold runs.
     pub(crate) recovering: String,
+    /// Sorted set: moments by which something must have happened to a job.
+    pub(crate) timers: String,
+    /// Hash: what runs told of how far they are, by job.
+    pub(crate) progress: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
     /// Sorted set: groups by the moment of their flush.
@@ -105,13 +108,15 @@ impl Keys {
             meta: key("meta"),
             reference: key("bench"),
             recovering: key("recovering"),
+            timers: key("timers"),
+            progress: key("progress"),
             new_type_bell: key("bell*"),
             groups_due: key("groups:due"),
             prefix,
         }
     }
 
-    /// String: what was asked for; written once.
+    /// String: what was asked for; written once but for the payload.
     pub(crate) fn job(&self, id: JobId) -> String {
         format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
     }

@@ -9,17 +9,19 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, Lanes, Ledger, LedgerError, Nodes,
-    Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Turn, TurnReply,
+    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
+    LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
+    Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::Store;
+use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    Bytes, JobId, NodeId, Settlement, ShardIndex, TierWeights, WorkflowDefinition, WorkflowId,
-    WorkflowStatus,
+    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
+    WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
 
@@ -102,6 +104,13 @@ impl Ledger for Elected {
     }
 }
 
+impl Timers for Elected {
+    async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
+        self.win(term).await;
+        self.ledger.expire_jobs(term, max).await
+    }
+}
+
 /// A shard on Redis, with a worker in it.
 struct RedisBed {
     store: Store,
@@ -126,6 +135,7 @@ impl RedisBed {
             roles: Default::default(),
             draining: false,
             breakers: Default::default(),
+            full_handlers: Default::default(),
             started_at: 0,
             last_heartbeat: 0,
             pool_stats: PoolStats::default(),
@@ -144,6 +154,12 @@ impl RedisBed {
             worker: worker.node_id,
             turns: AtomicU64::new(1),
         }
+    }
+
+    /// The time by the clock that decides.
+    async fn server_time(&self) -> UnixMillis {
+        let beat = self.store.beat(self.shard, self.worker, None, LONG).await;
+        beat.unwrap().now
     }
 
     async fn turn(&self, settle: &[Settle], claim: Option<Claim<'_>>) -> Vec<Claimed> {
@@ -179,6 +195,20 @@ impl Bed for RedisBed {
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
         self.store.cancel_workflow(workflow, reason).await.unwrap();
+    }
+
+    /// By a job that must start in time.
+    async fn arm(&self, passes_in: Duration) {
+        let id = JobId::from_parts(2, self.shard, rand::random());
+        let mut spec = JobSpec::new("timed".parse().unwrap(), Bytes::new());
+        spec.schedule_to_start_timeout = Some(passes_in);
+        let answers = self.store.submit(self.shard, &[NewJob { id, spec }]).await;
+        assert!(answers.unwrap()[0].is_ok());
+        if passes_in.is_zero() {
+            // The shortest limit is a millisecond.
+            let now = self.server_time().await;
+            while self.server_time().await <= now + 1 {}
+        }
     }
 
     /// Claims everything that waits, settles the one and hands the others back.
@@ -263,6 +293,7 @@ async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
     let answers = [
         ledger.commit(&old, Turn::default()).await.err(),
         ledger.promote(&old, 10).await.err(),
+        ledger.expire_jobs(&old, 10).await.err(),
         ledger.expire_nodes(&old).await.err(),
         ledger.recover(&old, None, 10).await.err(),
         ledger.purge(&old, 10).await.err(),

@@ -125,6 +125,8 @@ async fn what_nobody_rings_for_is_found_by_the_survey() {
     let workflow = ledger.submit(&graph("@5s a"));
     ledger.delay(Duration::ZERO);
     ledger.collect(Duration::ZERO);
+    ledger.arm(Duration::ZERO);
+    ledger.arm(Duration::from_secs(5));
     ledger.age(250);
     ledger.register(NodeId::from_parts(1, ShardIndex(0), 1), Duration::ZERO, 250);
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -47,6 +47,26 @@ pub trait Groups: Send + Sync {
     ) -> impl Future<Output = Result<GroupsFlushed, LedgerError>> + Send;
 }
 
+/// What a step over the timers of jobs did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobsExpired {
+    /// Timers that had passed, and were seen to.
+    pub seen: usize,
+    /// When the next one passes, by the server's clock; zero if one has already.
+    pub next_in: Option<Duration>,
+}
+
+/// Moments by which something must have happened to a job.
+pub trait Timers: Send + Sync {
+    /// Sees to those that have passed, earliest first, at most `max`: such a job is dead or asked
+    /// to stop, or its run is taken from its node. None is seen to twice.
+    fn expire_jobs(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<JobsExpired, LedgerError>> + Send;
+}
+
 /// What a step of recovery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -140,6 +160,8 @@ pub struct Survey {
     pub overdue: bool,
     /// When the next delayed job is due; zero if one is due already.
     pub next_due_in: Option<Duration>,
+    /// When the next timer of a job passes; zero if one has already.
+    pub next_timer_in: Option<Duration>,
     /// The lease of a node ran out, or a dead node still holds runs.
     pub dead_nodes: bool,
     /// Something is past its retention.
@@ -157,9 +179,15 @@ pub trait Overview: Send + Sync {
 }
 
 /// Everything that the leader's loop needs.
-pub trait World: Ledger + Delayed + Groups + Nodes + Retention + Lanes + Trails + Overview {}
+pub trait World:
+    Ledger + Delayed + Groups + Timers + Nodes + Retention + Lanes + Trails + Overview
+{
+}
 
-impl<T: Ledger + Delayed + Groups + Nodes + Retention + Lanes + Trails + Overview> World for T {}
+impl<T: Ledger + Delayed + Groups + Timers + Nodes + Retention + Lanes + Trails + Overview> World
+    for T
+{
+}
 
 /// Wakes the leader.
 ///

@@ -9,9 +9,11 @@ mod files;
 mod followed;
 mod groups;
 mod health;
+mod limits;
 mod looking;
 mod old_redis;
 mod programs;
+mod steer;
 mod steering;
 mod wrong;
 
