@@ -1,6 +1,8 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
 --@include lib/auditing.lua
+--@include lib/jobs.lua
+--@include lib/arming.lua
 -- Groups: messages that stand until a flush makes one job of them. Names are escaped. A group in
 -- which nothing stands has no key.
 --   group:<name>       string, the messages in order, joined by ','
@@ -24,6 +26,7 @@ local function make_job(id, head, messages)
       audit(id)
     end
   end
+  arm_start(id, policy)
   enqueue_packs(lane, mark, id, 1)
   emit_job('job.enqueued', id, '0' .. US .. '0' .. US .. lane)
 end
