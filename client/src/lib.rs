@@ -30,16 +30,19 @@
 //!
 //! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
 //!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
-//!   [`Client::resume`], [`Client::dead_letters`].
+//!   [`Client::pause`], [`Client::resume`], [`Client::requeue`], [`Client::edit_payload`],
+//!   [`Client::delete`], [`Client::dead_letters`]; many at once: [`Client::bulk_cancel`],
+//!   [`Client::bulk_retry`], [`Client::bulk_delete`].
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
 //!   [`Client::cancel_workflow`].
 //! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
 //!   [`Client::pause_schedule`], [`Client::resume_schedule`], [`Client::delete_schedule`],
 //!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
-//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does
-//!   not run: [`Client::why`]. Totals:
-//!   [`Client::stats`], [`Client::daily_stats`].
+//! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
+//!   [`Client::groups`], [`Client::flush_group`].
+//! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
+//!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
@@ -51,6 +54,7 @@ mod config;
 mod connect;
 mod dead_letters;
 mod group;
+mod groups;
 mod handle;
 mod jobs;
 mod limits;
@@ -61,6 +65,7 @@ mod schedules;
 mod stats;
 mod steer;
 mod submit;
+mod submit_command;
 mod submit_many;
 mod subscribe;
 mod wait;
@@ -68,11 +73,14 @@ mod why;
 mod workflow;
 
 pub use paceline_store::calls::cancel::Cancelled;
+pub use paceline_store::calls::delete::Deleted;
+pub use paceline_store::calls::group::Pushed;
 pub use paceline_store::calls::limits::{Holder, LimitUse};
 pub use paceline_store::calls::list::{
     JobFilter, ListError, MAX_PAGE, PayloadFilter, PayloadFilterError,
 };
 pub use paceline_store::calls::open::OpenError;
+pub use paceline_store::calls::requeue::Requeued;
 pub use paceline_store::calls::steering::{TierState, TypeState};
 pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
@@ -86,18 +94,23 @@ pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
 pub use paceline_types::{
-    Event, EventKind, Job, JobId, JobSpec, JobStatus, Limit, LimitError, NameError, NodeId,
-    NodeInfo, Priority, Rate, RetryPolicy, Schedule, ScheduleDefinition, ScheduleId, ScheduleInfo,
-    ShardIndex, Tag, Task, TaskName, TaskType, Tier, UniqueKey, UnixMillis, WorkflowDefinition,
-    WorkflowId, WorkflowStatus,
+    Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
+    LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, Schedule,
+    ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
+    UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use audit::AuditError;
 pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;
+pub use groups::{FlushGroupError, Push, PushError};
 pub use handle::{HasOutput, JobHandle, Untyped, WaitError};
-pub use jobs::{CancelJob, ResumeError, RetryError};
+pub use jobs::ResumeError;
+pub use jobs::bulk::Bulk;
+pub use jobs::cancel::{CancelByUnique, CancelByUniqueError, CancelJob};
+pub use jobs::retry::RetryError;
+pub use jobs::steer::{EditError, PauseError, RequeueError};
 pub use limits::{GetLimitError, SetLimitError};
 pub use listing::{DEFAULT_PAGE, ListPage, Listing};
 pub use nodes::DrainError;
@@ -105,6 +118,7 @@ pub use request::{InvalidJob, JobRequest, MAX_HEADERS, MAX_LIMITS, MAX_TAGS, Run
 pub use schedules::{Applied, FireByHand, PutSchedule, PutScheduleError, ScheduleError};
 pub use steer::SteerError;
 pub use submit::{Accepted, Submit, SubmitError};
+pub use submit_command::SubmitCommand;
 pub use submit_many::{Submission, SubmitManyError};
 pub use subscribe::{
     Cursors, CursorsError, Delivery, SubscribeBuilder, SubscribeError, Subscription,

@@ -15,6 +15,7 @@ use paceline_types::{
     Outcome, Role, ScheduleDefinition, ScheduleId, Task, TierWeights,
 };
 
+use crate::aggregate::Aggregator;
 use crate::callbacks::Callback;
 use crate::context::Context;
 use crate::handler::{self, HandlerFn, HandlerOptions};
@@ -65,6 +66,14 @@ pub enum BuildError {
         /// The field, and what it must be.
         problem: String,
     },
+    /// Two aggregators for one task type.
+    #[error("`{0}` has two aggregators; register one for each task type")]
+    AggregatedTwice(String),
+    /// An aggregator that could never be asked.
+    #[error(
+        "the aggregator of `{0}` has no handler behind it; register one for that task type as well"
+    )]
+    Aggregator(String),
     /// The namespace is not a name.
     #[error("{0}")]
     Namespace(NameError),
@@ -106,6 +115,7 @@ pub struct NodeBuilder {
     pub(crate) periodic: Vec<Provider>,
     pub(crate) period: Duration,
     wrong_provider: Option<NameError>,
+    pub(crate) aggregators: Vec<(String, Aggregator)>,
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) look: Duration,
@@ -131,6 +141,7 @@ impl Default for NodeBuilder {
             periodic: Vec::new(),
             period: DEFAULT_PERIOD,
             wrong_provider: None,
+            aggregators: Vec::new(),
             middleware: Layers::default(),
             callbacks: Vec::new(),
             look: DEFAULT_SETTINGS_INTERVAL,
@@ -446,11 +457,12 @@ impl NodeBuilder {
                 return Err(BuildError::Handler { handler, problem });
             }
         }
+        let builder = self.aggregated(&registry)?;
         Ok(Node {
             url,
             namespace,
             registry,
-            builder: self,
+            builder,
         })
     }
 

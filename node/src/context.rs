@@ -9,10 +9,31 @@ use paceline_store::StoreError;
 use paceline_types::{
     JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
 };
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::latch::CancelReason;
 use crate::run::Run;
+
+/// Most bytes of a progress, as JSON.
+pub const MAX_PROGRESS: usize = 16 * 1024;
+
+/// Why a progress was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgressError {
+    /// It cannot be written as JSON.
+    #[error("the progress cannot be written as JSON: {0}")]
+    Unwritable(#[from] serde_json::Error),
+    /// It is too large.
+    #[error(
+        "the progress has {size} bytes, at most {MAX_PROGRESS} are allowed: tell how far the run \
+         is, and keep what it made elsewhere"
+    )]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+    },
+}
 
 /// One run of a job, as its handler sees it. Cheap to clone.
 #[derive(Clone)]
@@ -121,6 +142,35 @@ impl Context {
         };
         let fetch = || self.0.kit.store.workflow_input(workflow);
         self.0.input.get_or_try_init(fetch).await.cloned()
+    }
+
+    /// Says that the handler is alive. A job with a heartbeat timeout whose handler does not for so
+    /// long is taken for hung: the run is cancelled, fails, and is retried by the policy.
+    ///
+    /// It costs a store to memory and waits for nothing; call it in every turn of a loop.
+    pub fn heartbeat(&self) {
+        self.0.signs.beat(self.0.started);
+    }
+
+    /// Tells how far the run is, as JSON; also a sign of life. It waits for nothing: the newest
+    /// value reaches the job's record within about a quarter of a second, and those that it
+    /// overtook are never written. The record keeps it when the run has ended; a new run begins
+    /// with what the one before it told.
+    ///
+    /// There is no way to call it outside of a handler, as only a handler has a context.
+    ///
+    /// # Errors
+    /// Nothing was told: the value cannot be written as JSON, or takes more than [`MAX_PROGRESS`].
+    pub fn progress(&self, progress: impl Serialize) -> Result<(), ProgressError> {
+        let told = serde_json::to_vec(&progress)?;
+        if told.len() > MAX_PROGRESS {
+            return Err(ProgressError::TooLarge { size: told.len() });
+        }
+        self.heartbeat();
+        if self.0.signs.note(told.into()) {
+            self.0.reports.add(&self.0);
+        }
+        Ok(())
     }
 
     /// Whether the handler should end: the job was cancelled, its time is over, the node stops,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use paceline_store::calls::turn::{RETENTION_COMPLETED, RETENTION_FAILED};
 use paceline_types::outcome::settle;
-use paceline_types::{JobError, Outcome, RetryPolicy, Settlement};
+use paceline_types::{JobError, Outcome, RetryPolicy, Settlement, duration};
 
 use crate::breaker::Verdict;
 use crate::handler::HandlerOptions;
@@ -25,8 +25,15 @@ pub(crate) struct End {
     outcome: Option<Outcome>,
     /// Why it was asked to end, if it was.
     asked: Option<CancelReason>,
-    /// The timeout that held for it.
-    timeout: Option<Duration>,
+    /// The limits that held for it.
+    limits: Limits,
+}
+
+/// How long a handler may run, and be silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Limits {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
 }
 
 impl End {
@@ -35,19 +42,21 @@ impl End {
         End {
             outcome: Some(outcome),
             asked: None,
-            timeout: None,
+            limits: Limits::default(),
         }
     }
 }
 
-/// Waits for a handler: to its answer, or to 5 s after it was asked to end.
+/// Waits for a handler: to its answer, or to 5 s after it was asked to end. `silent` is ready when it
+/// has given no sign of life for too long.
 pub(crate) async fn to_its_end(
     mut handler: impl Future<Output = Outcome> + Unpin,
     signal: &CancelSignal,
-    timeout: Option<Duration>,
+    limits: Limits,
+    silent: impl Future<Output = ()>,
 ) -> End {
     let limit = async {
-        match timeout {
+        match limits.timeout {
             Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
@@ -59,19 +68,23 @@ pub(crate) async fn to_its_end(
         outcome = &mut handler => return End {
             outcome: Some(outcome),
             asked: signal.reason(),
-            timeout,
+            limits,
         },
         reason = signal.fired() => reason,
         () = limit => {
             signal.fire(CancelReason::TimedOut);
             CancelReason::TimedOut
         }
+        () = silent => {
+            signal.fire(CancelReason::HeartbeatLost);
+            CancelReason::HeartbeatLost
+        }
     };
     let outcome = tokio::time::timeout(GRACE, handler).await.ok();
     End {
         outcome,
         asked: Some(reason),
-        timeout,
+        limits,
     }
 }
 
@@ -104,7 +117,11 @@ pub(crate) fn settlement(
 ) -> Settlement {
     let outcome = match (end.asked, end.outcome) {
         (Some(CancelReason::TimedOut), _) => {
-            Err(JobError::TimedOut(end.timeout.unwrap_or_default()))
+            Err(JobError::TimedOut(end.limits.timeout.unwrap_or_default()))
+        }
+        (Some(CancelReason::HeartbeatLost), _) => {
+            let silence = duration::format(end.limits.silence.unwrap_or_default());
+            Err(JobError::retryable(format!("no heartbeat for {silence}")))
         }
         // An error that follows the wish to end most likely comes from it.
         (
@@ -137,7 +154,7 @@ pub(crate) fn settlement(
 /// What the end of a run says about what its handler depends on.
 pub(crate) fn verdict(end: &End, policy: &RetryPolicy) -> Verdict {
     match (end.asked, &end.outcome) {
-        (Some(CancelReason::TimedOut), _) => Verdict::Failed,
+        (Some(CancelReason::TimedOut | CancelReason::HeartbeatLost), _) => Verdict::Failed,
         (_, Some(Ok(_))) => Verdict::Worked,
         // An error that follows the wish to end most likely comes from it.
         (Some(_), _) => Verdict::Neither,
@@ -182,12 +199,18 @@ pub(crate) fn error_of(settlement: &Settlement) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use bytes::Bytes;
     use tokio::time::Instant;
 
     use super::*;
 
     const LIMIT: usize = 8;
+    const LIMITS: Limits = Limits {
+        timeout: Some(Duration::from_secs(3)),
+        silence: Some(Duration::from_secs(30)),
+    };
 
     fn done() -> Outcome {
         Ok(Bytes::from_static(b"1"))
@@ -205,7 +228,7 @@ mod tests {
         let end = End {
             outcome,
             asked,
-            timeout: Some(Duration::from_secs(3)),
+            limits: LIMITS,
         };
         settlement(end, &policy, 2, 1, 0, LIMIT)
     }
@@ -220,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_an_answer_means_depends_on_why_the_handler_was_asked_to_end() {
-        use CancelReason::{Requested, Stopping, TimedOut};
+        use CancelReason::{HeartbeatLost, Requested, Stopping, TimedOut};
         let completed = || Settlement::Completed {
             result: Bytes::from_static(b"1"),
         };
@@ -233,6 +256,12 @@ mod tests {
             (Some(Requested), None, retry("cancelled")),
             (Some(TimedOut), Some(done()), late()),
             (Some(TimedOut), None, late()),
+            (
+                Some(HeartbeatLost),
+                Some(done()),
+                retry("no heartbeat for 30s"),
+            ),
+            (Some(HeartbeatLost), None, retry("no heartbeat for 30s")),
             (Some(Stopping), Some(done()), completed()),
             (Some(Stopping), Some(failed()), Settlement::Released),
             (Some(Stopping), None, Settlement::Released),
@@ -277,7 +306,7 @@ mod tests {
             let end = End {
                 outcome,
                 asked,
-                timeout: None,
+                limits: Limits::default(),
             };
             assert_eq!(verdict(&end, &policy), expected, "{end:?}");
         }
@@ -309,7 +338,13 @@ mod tests {
     async fn a_handler_that_is_done_at_once_needs_no_time() {
         let begun = Instant::now();
         let signal = CancelSignal::default();
-        let end = to_its_end(std::future::ready(done()), &signal, None).await;
+        let end = to_its_end(
+            std::future::ready(done()),
+            &signal,
+            Limits::default(),
+            pending(),
+        )
+        .await;
         assert_eq!(end, End::answered(done()));
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
@@ -318,12 +353,20 @@ mod tests {
     async fn a_handler_that_does_not_listen_is_dropped_after_its_grace() {
         let begun = Instant::now();
         let signal = CancelSignal::default();
-        let timeout = Some(Duration::from_secs(3));
-        let end = to_its_end(std::future::pending(), &signal, timeout).await;
+        let end = to_its_end(pending(), &signal, LIMITS, pending()).await;
         assert_eq!(begun.elapsed(), Duration::from_secs(3) + GRACE);
         assert_eq!(end.asked, Some(CancelReason::TimedOut));
         assert_eq!(end.outcome, None);
         assert_eq!(signal.reason(), Some(CancelReason::TimedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_handler_is_asked_to_end() {
+        let signal = CancelSignal::default();
+        let silence = tokio::time::sleep(Duration::from_secs(2));
+        let end = to_its_end(pending(), &signal, LIMITS, silence).await;
+        assert_eq!(end.asked, Some(CancelReason::HeartbeatLost));
+        assert_eq!(end.outcome, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -333,7 +376,7 @@ mod tests {
             signal.fired().await;
             done()
         });
-        let (end, ()) = tokio::join!(to_its_end(handler, &signal, None), async {
+        let (end, ()) = tokio::join!(to_its_end(handler, &signal, LIMITS, pending()), async {
             signal.fire(CancelReason::Stopping);
         });
         assert_eq!(end.outcome, Some(done()));

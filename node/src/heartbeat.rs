@@ -6,6 +6,7 @@
 //! is not safe any more. One task per shard: a shard whose Redis is slow delays no other.
 
 mod pulse;
+mod reporter;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -6,16 +6,19 @@
 //! newest id that it has not used, so that after a loss everywhere all of them share one again.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use paceline_store::calls::node::Cancel;
 use paceline_types::{JobId, NodeId, ShardIndex, UnixMillis};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::latch::{CancelReason, Latch};
 use crate::run::Run;
+use crate::signs::Reports;
 
 fn new_id() -> NodeId {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -57,6 +60,8 @@ pub(crate) struct Incarnation {
     over: Latch,
     /// Runs at work; none once the incarnation is over.
     runs: Mutex<Option<HashMap<JobId, Arc<Run>>>>,
+    /// Runs that have something to tell.
+    pub(crate) reports: Arc<Reports>,
 }
 
 /// The incarnation is over; what it holds does not count any more.
@@ -71,6 +76,7 @@ impl Incarnation {
             fence_at: AtomicU64::new(0),
             over: Latch::default(),
             runs: Mutex::new(Some(HashMap::new())),
+            reports: Arc::default(),
         };
         incarnation.extend(fence_at);
         incarnation
@@ -119,17 +125,34 @@ impl Incarnation {
     }
 
     /// Forgets runs that ended.
-    pub(crate) fn end(&self, jobs: impl Iterator<Item = JobId>) {
+    pub(crate) fn end<'a>(&self, ended: impl Iterator<Item = &'a Arc<Run>>) {
         if let Some(runs) = self.lock().as_mut() {
-            for job in jobs {
-                runs.remove(&job);
+            for run in ended {
+                // A job whose run was taken by force may run here again.
+                if let Entry::Occupied(entry) = runs.entry(run.claimed.job)
+                    && Arc::ptr_eq(entry.get(), run)
+                {
+                    entry.remove();
+                }
             }
         }
     }
 
-    /// Tells the handler of a job to end, if it runs here.
-    pub(crate) fn cancel(&self, job: JobId) {
-        if let Some(run) = self.lock().as_ref().and_then(|runs| runs.get(&job)) {
+    /// Runs that must say that they live.
+    pub(crate) fn watched(&self) -> Vec<Arc<Run>> {
+        let runs = self.lock();
+        let runs = runs.iter().flat_map(HashMap::values);
+        runs.filter(|run| run.claimed.record.spec.heartbeat_timeout.is_some())
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// Tells the handler of a run to end, if it is on here.
+    pub(crate) fn cancel(&self, cancel: Cancel) {
+        let Cancel { job, run } = cancel;
+        let runs = self.lock();
+        let found = runs.as_ref().and_then(|runs| runs.get(&job));
+        if let Some(run) = found.filter(|found| found.claimed.run == run) {
             // Each beat repeats what has not ended.
             if run.signal.reason().is_none() {
                 tracing::info!(%job, run = run.claimed.run, node = %self.id, "cancelling a run");

@@ -301,6 +301,12 @@ impl Kit {
                 .collect(),
             roles: self.options.roles.clone(),
             breakers: self.open_breakers(),
+            full_handlers: served
+                .iter()
+                .enumerate()
+                .filter(|(handler, _)| self.slots.is_full(*handler))
+                .map(|(_, entry)| entry.name.clone())
+                .collect(),
             // The store knows it.
             draining: false,
             // The store writes both by the server's clock.

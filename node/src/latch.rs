@@ -10,23 +10,27 @@ use tokio::sync::Notify;
 /// Why a handler is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelReason {
-    /// Somebody cancelled the job.
+    /// The job was cancelled or requeued, or its `max_duration` is over.
     Requested,
     /// The handler ran longer than its timeout.
     TimedOut,
     /// The node stops, and the time for running handlers is over. The job goes back to its lane.
     Stopping,
-    /// The node lost its lease: another node may run the job, and nothing that this run still
-    /// does counts.
+    /// The node lost its lease, or the leader took the run for silent: another node may run the
+    /// job, and nothing that this run still does counts.
     Fenced,
+    /// The handler did not call [`Context::heartbeat`](crate::Context::heartbeat) for its job's
+    /// heartbeat timeout.
+    HeartbeatLost,
 }
 
 impl CancelReason {
-    const ALL: [CancelReason; 4] = [
+    const ALL: [CancelReason; 5] = [
         CancelReason::Requested,
         CancelReason::TimedOut,
         CancelReason::Stopping,
         CancelReason::Fenced,
+        CancelReason::HeartbeatLost,
     ];
 
     const fn code(self) -> u8 {
@@ -35,6 +39,7 @@ impl CancelReason {
             CancelReason::TimedOut => 2,
             CancelReason::Stopping => 3,
             CancelReason::Fenced => 4,
+            CancelReason::HeartbeatLost => 5,
         }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The orchestrator knows no Redis and the store knows no orchestrator; this file knows both.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use paceline_orchestrator::ports::{
-    Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, InboxItem, JobPhase,
-    Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
-    ReadAhead, Recovered, Retention, Schedules, StoredInstance, StoredSchedule, Survey, TaskJob,
-    TaskOutcome, Trails, Turn, TurnReply, Upstream, UpstreamJob,
+    Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups,
+    GroupsFlushed, InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError,
+    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules,
+    StoredInstance, StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply,
+    Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -19,7 +20,9 @@ use paceline_store::calls::leadership::LeaderBell;
 use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::{CallError, Fenced, Store, StoreError};
 use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
-use paceline_types::{JobId, JobStatus, NodeId, ScheduleId, ShardIndex, TaskName, WorkflowId};
+use paceline_types::{
+    JobId, JobStatus, NodeId, ScheduleId, ShardIndex, TaskName, UnixMillis, WorkflowId,
+};
 
 /// One shard, as its leader sees it.
 #[derive(Clone, Debug)]
@@ -314,6 +317,46 @@ impl Delayed for ShardLedger {
     }
 }
 
+impl Timers for ShardLedger {
+    async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
+        let done = self
+            .store
+            .expire_jobs(self.shard, term.number(), max)
+            .await
+            .map_err(refused)?;
+        Ok(JobsExpired {
+            seen: done.seen,
+            next_in: done.next_in,
+        })
+    }
+}
+
+/// Ids for jobs that follow one another.
+fn new_job_ids(shard: ShardIndex, count: usize) -> Vec<JobId> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = UnixMillis::try_from(since.unwrap_or_default().as_millis()).unwrap_or(0);
+    let first: u64 = rand::random();
+    (0..)
+        .map(|n| JobId::from_parts(now, shard, first.wrapping_add(n)))
+        .take(count)
+        .collect()
+}
+
+impl Groups for ShardLedger {
+    async fn flush_due(&self, term: &Term, max: usize) -> Result<GroupsFlushed, LedgerError> {
+        let ids = new_job_ids(self.shard, max);
+        let done = self
+            .store
+            .flush_groups(self.shard, term.number(), &ids)
+            .await
+            .map_err(refused)?;
+        Ok(GroupsFlushed {
+            made: done.made,
+            next_due_in: done.next_due_in,
+        })
+    }
+}
+
 impl Nodes for ShardLedger {
     async fn expire_nodes(&self, term: &Term) -> Result<Vec<NodeId>, LedgerError> {
         self.store
@@ -427,10 +470,12 @@ impl Overview for ShardLedger {
             unfinished: found.unfinished > 0,
             overdue: found.overdue,
             next_due_in: found.next_due_in,
+            next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,
             purgeable: found.purgeable,
             next_firing_in: found.next_firing_in,
             trails_due: found.trails_due,
+            next_group_in: found.next_group_in,
         })
     }
 }

@@ -37,6 +37,7 @@
 //! wraps handlers (`middleware`), leaves them alone (`breaker`), tells the application
 //! (`callbacks`), and changes all that while it runs (`settings`).
 
+mod aggregate;
 mod breaker;
 mod builder;
 pub mod builtin;
@@ -66,6 +67,7 @@ mod readme;
 mod registry;
 mod run;
 mod settings;
+mod signs;
 mod slots;
 pub mod telemetry;
 
@@ -76,7 +78,7 @@ pub use builder::{
     BuildError, DEFAULT_CONCURRENCY, DEFAULT_DRAIN, DEFAULT_LEADER_LEASE, DEFAULT_LEASE,
     DEFAULT_SETTINGS_INTERVAL, NodeBuilder, SHORTEST_LEASE,
 };
-pub use context::Context;
+pub use context::{Context, MAX_PROGRESS, ProgressError};
 pub use handler::HandlerOptions;
 pub use latch::CancelReason;
 pub use middleware::{Layers, Middleware, Next};

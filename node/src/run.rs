@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use paceline_store::calls::report;
 use paceline_store::calls::turn::{Claimed, Settle};
 use paceline_types::{JobError, NodeId, RetryPolicy, Settlement};
 use tokio::sync::OnceCell;
@@ -16,10 +17,12 @@ use tracing::Instrument as _;
 
 use crate::breaker::Verdict;
 use crate::context::Context;
-use crate::execute::{self, End};
+use crate::execute::{self, End, Limits};
+use crate::identity::Incarnation;
 use crate::kit::{Entry, Kit};
 use crate::latch::CancelSignal;
 use crate::panics::Guarded;
+use crate::signs::{Reports, Signs};
 use crate::slots::{Slot, Turned};
 
 /// Everything about a run that its handler, its node and its settlement need.
@@ -33,6 +36,9 @@ pub(crate) struct Run {
     pub(crate) started: Instant,
     pub(crate) signal: CancelSignal,
     pub(crate) input: OnceCell<Option<Bytes>>,
+    pub(crate) signs: Signs,
+    /// Where it says that it has something to tell.
+    pub(crate) reports: Arc<Reports>,
     pub(crate) kit: Arc<Kit>,
 }
 
@@ -47,7 +53,7 @@ impl Run {
     pub(crate) fn new(
         claimed: Claimed,
         handler: usize,
-        node: NodeId,
+        incarnation: &Incarnation,
         kit: &Arc<Kit>,
         started: Instant,
     ) -> Run {
@@ -61,11 +67,13 @@ impl Run {
         Run {
             timeout: dials.timeout().or(timeout),
             max_attempts,
-            node,
+            node: incarnation.id,
             handler,
             started,
             signal: CancelSignal::default(),
             input: OnceCell::new(),
+            signs: Signs::default(),
+            reports: Arc::clone(&incarnation.reports),
             kit: Arc::clone(kit),
             claimed,
         }
@@ -75,8 +83,57 @@ impl Run {
         &self.kit.handlers[self.handler]
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            timeout: self.timeout,
+            silence: self.silence(),
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timeout.map(|timeout| self.started + timeout)
+    }
+
+    /// How long it may be silent; none when it need not tell that it lives.
+    fn silence(&self) -> Option<Duration> {
+        self.claimed.record.spec.heartbeat_timeout
+    }
+
+    /// Returns when it has been silent for too long.
+    async fn silent(&self) {
+        let Some(timeout) = self.silence() else {
+            return std::future::pending().await;
+        };
+        loop {
+            let silent_at = self.signs.silent_at(self.started, timeout);
+            if silent_at <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(silent_at).await;
+        }
+    }
+
+    /// What Redis is to be told of it, if anything is new.
+    pub(crate) fn report(&self) -> Option<report::Report> {
+        let now = Instant::now();
+        let silent_after = self
+            .silence()
+            .and_then(|timeout| self.signs.news(self.started, timeout, now));
+        let progress = self.signs.take_progress();
+        (silent_after.is_some() || progress.is_some()).then(|| report::Report {
+            job: self.claimed.job,
+            token: self.claimed.token.clone(),
+            silent_after,
+            progress,
+        })
+    }
+
+    /// A report did not reach Redis, and is to be made again.
+    pub(crate) fn take_back(&self, report: &report::Report) {
+        self.signs.forget_told();
+        if let Some(progress) = &report.progress {
+            self.signs.put_back(progress.clone());
+        }
     }
 
     /// What becomes of the job without running its handler.
@@ -209,7 +266,7 @@ async fn drive(run: &Arc<Run>) -> (Settlement, Verdict) {
     let entry = run.entry();
     let context = Context::new(Arc::clone(run));
     let handler = Guarded::call(|| (entry.call)(context, payload));
-    let end = execute::to_its_end(handler, &run.signal, run.timeout).await;
+    let end = execute::to_its_end(handler, &run.signal, run.limits(), run.silent()).await;
     entry
         .metrics
         .duration

@@ -141,6 +141,11 @@ impl Slots {
             .ahead_of(pump, |handler| self.handler_free(handler) > 0)
     }
 
+    /// Whether a handler has no slot left, whatever the node has.
+    pub(crate) fn is_full(&self, handler: usize) -> bool {
+        self.handler_free(handler) == 0
+    }
+
     fn handler_free(&self, handler: usize) -> u32 {
         self.handlers.get(handler).map_or(0, Lot::free)
     }

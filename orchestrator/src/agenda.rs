@@ -11,6 +11,8 @@ pub(crate) enum Service {
     Survey,
     Promoter,
     Scheduler,
+    Timers,
+    Groups,
     Deadlines,
     Recovery,
     Retention,
@@ -19,11 +21,13 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 9] = [
+    pub(crate) const ALL: [Service; 11] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
         Service::Scheduler,
+        Service::Timers,
+        Service::Groups,
         Service::Deadlines,
         Service::Recovery,
         Service::Retention,
@@ -37,6 +41,8 @@ impl Service {
             Service::Survey => "survey",
             Service::Promoter => "promoter",
             Service::Scheduler => "scheduler",
+            Service::Timers => "timers",
+            Service::Groups => "groups",
             Service::Deadlines => "deadlines",
             Service::Recovery => "recovery",
             Service::Retention => "retention",

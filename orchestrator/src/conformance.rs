@@ -14,13 +14,13 @@ use paceline_types::{JobId, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use tokio::time::Instant;
 
 use crate::memory::MemoryLedger;
-use crate::ports::{Ledger, TaskOutcome};
+use crate::ports::{Ledger, TaskOutcome, Timers};
 use crate::term::{Tenure, Term};
 
 /// A ledger, and the other hands that move what it keeps: clients and workers.
 pub trait Bed: Send + Sync {
     /// The ledger under test.
-    type Ledger: Ledger;
+    type Ledger: Ledger + Timers;
 
     /// It.
     fn ledger(&self) -> Arc<Self::Ledger>;
@@ -34,6 +34,9 @@ pub trait Bed: Send + Sync {
     /// Ends a job that waits, as a worker does: claims it, and settles it by this outcome. One
     /// entry of the inbox, unless the job has ended already.
     fn end(&self, job: JobId, outcome: TaskOutcome) -> impl Future<Output = ()> + Send;
+
+    /// Arms a timer of a job, which passes after so long.
+    fn arm(&self, passes_in: Duration) -> impl Future<Output = ()> + Send;
 
     /// The status that a client reads.
     fn status(&self, workflow: WorkflowId) -> impl Future<Output = Option<WorkflowStatus>> + Send;
@@ -60,6 +63,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     cases::unfinished_instances_are_marked(&make().await).await;
     cases::a_deadline_passes(&make().await).await;
     cases::what_is_parked_is_consumed(&make().await).await;
+    cases::a_timer_is_seen_to_once(&make().await).await;
     flows::active_instances_are_walked_until_they_close(&make().await).await;
     flows::a_turn_reads_ahead(&make().await).await;
     flows::a_workflow_runs_to_its_end(&make().await).await;
@@ -88,6 +92,10 @@ impl Bed for Arc<MemoryLedger> {
 
     async fn end(&self, job: JobId, outcome: TaskOutcome) {
         MemoryLedger::end(self, [(job, outcome)]);
+    }
+
+    async fn arm(&self, passes_in: Duration) {
+        MemoryLedger::arm(self, passes_in);
     }
 
     async fn status(&self, workflow: WorkflowId) -> Option<WorkflowStatus> {

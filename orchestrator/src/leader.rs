@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::agenda::{Agenda, Service};
 use crate::deadlines::{self, Deadlines};
 use crate::desk::Desk;
+use crate::groups::{self, Flusher};
 use crate::ports::{Bell, LedgerError, World};
 use crate::promoter::{self, Promoter};
 use crate::reconciler::{self, Reconciler};
@@ -26,6 +27,7 @@ use crate::recovery::{self, Recovery};
 use crate::retention::{self, Sweeper};
 use crate::scheduler::{self, Scheduler};
 use crate::term::Term;
+use crate::timers::{self, Timekeeper};
 use crate::workflows::{self, Workflows};
 
 /// How often everything is surveyed unless configured otherwise.
@@ -56,6 +58,10 @@ pub struct Options {
     pub promoter: promoter::Options,
     /// Schedules.
     pub scheduler: scheduler::Options,
+    /// Jobs that must start, end or give a sign of life in time.
+    pub timers: timers::Options,
+    /// Groups that are due.
+    pub groups: groups::Options,
     /// Execution timeouts of workflows.
     pub deadlines: deadlines::Options,
     /// Dead nodes.
@@ -84,6 +90,8 @@ impl Default for Options {
             workflows: workflows::Options::default(),
             promoter: promoter::Options::default(),
             scheduler: scheduler::Options::default(),
+            timers: timers::Options::default(),
+            groups: groups::Options::default(),
             deadlines: deadlines::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
@@ -135,6 +143,8 @@ pub struct Leader<W, B> {
     workflows: Workflows,
     promoter: Promoter<W>,
     scheduler: Scheduler<W>,
+    timers: Timekeeper<W>,
+    flusher: Flusher<W>,
     deadlines: Deadlines,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
@@ -159,6 +169,8 @@ impl<W: World, B: Bell> Leader<W, B> {
             workflows: Workflows::new(options.workflows.clone()),
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
             scheduler: Scheduler::new(world.clone(), options.scheduler.clone()),
+            timers: Timekeeper::new(world.clone(), options.timers.clone()),
+            flusher: Flusher::new(world.clone(), options.groups.clone()),
             deadlines: Deadlines::new(options.deadlines.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
@@ -239,6 +251,8 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Survey => self.survey(term, now).await,
             Service::Promoter => self.promote(term).await,
             Service::Scheduler => self.fire(term).await,
+            Service::Timers => self.expire_jobs(term).await,
+            Service::Groups => self.flush_groups(term).await,
             Service::Deadlines => self.end_overdue(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
@@ -290,6 +304,12 @@ impl<W: World, B: Bell> Leader<W, B> {
         if let Some(due_in) = survey.next_firing_in {
             self.agenda.hasten(Service::Scheduler, now + due_in);
         }
+        if let Some(passes_in) = survey.next_timer_in {
+            self.agenda.hasten(Service::Timers, now + passes_in);
+        }
+        if let Some(due_in) = survey.next_group_in {
+            self.agenda.hasten(Service::Groups, now + due_in);
+        }
         Ok(())
     }
 
@@ -304,6 +324,20 @@ impl<W: World, B: Bell> Leader<W, B> {
         let report = self.scheduler.tick(term).await?;
         let again_at = report.again_in.map(|wait| Instant::now() + wait);
         self.agenda.set(Service::Scheduler, again_at);
+        Ok(())
+    }
+
+    async fn expire_jobs(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.timers.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Timers, again_at);
+        Ok(())
+    }
+
+    async fn flush_groups(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.flusher.tick(term).await?;
+        let again_at = report.again_in.map(|wait| Instant::now() + wait);
+        self.agenda.set(Service::Groups, again_at);
         Ok(())
     }
 

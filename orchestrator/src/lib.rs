@@ -21,6 +21,7 @@ pub mod desk;
 mod draft;
 #[cfg(any(test, feature = "testing"))]
 pub mod graph;
+pub mod groups;
 pub mod instance;
 pub mod leader;
 #[cfg(any(test, feature = "testing"))]
@@ -32,5 +33,6 @@ pub mod recovery;
 pub mod retention;
 pub mod scheduler;
 pub mod term;
+pub mod timers;
 pub mod transition;
 pub mod workflows;

@@ -108,6 +108,8 @@ struct State {
     poisoned: BTreeSet<WorkflowId>,
     tally: Tally,
     delayed: BTreeSet<(Duration, u64)>,
+    timers: BTreeSet<(Duration, u64)>,
+    groups: BTreeSet<(Duration, u64)>,
     leases: BTreeMap<NodeId, (Duration, usize)>,
     dead: BTreeMap<NodeId, usize>,
     old_records: usize,
@@ -259,6 +261,22 @@ impl MemoryLedger {
         state.delayed.insert(due);
     }
 
+    /// Makes a timer of a job pass at a time from now.
+    pub fn arm(&self, passes_in: Duration) {
+        let mut state = self.state();
+        state.made += 1;
+        let timer = (state.now + passes_in, state.made);
+        state.timers.insert(timer);
+    }
+
+    /// Makes a group that is due at a time from now.
+    pub fn collect(&self, due_in: Duration) {
+        let mut state = self.state();
+        state.made += 1;
+        let due = (state.now + due_in, state.made);
+        state.groups.insert(due);
+    }
+
     /// Leaves so much in the lanes that it takes so many steps to sweep them.
     pub fn litter(&self, steps: usize) {
         self.state().untidy += steps;
@@ -340,6 +358,23 @@ impl MemoryLedger {
     pub fn tally(&self) -> Tally {
         self.state().tally
     }
+}
+
+/// Takes those of a set whose time has come, at most `max`: how many, and when the next one is due.
+fn take_due(
+    set: &mut BTreeSet<(Duration, u64)>,
+    now: Duration,
+    max: usize,
+) -> (usize, Option<Duration>) {
+    let mut taken = 0;
+    while taken < max
+        && let Some(&(due, _)) = set.first()
+        && due <= now
+    {
+        set.pop_first();
+        taken += 1;
+    }
+    (taken, set.first().map(|(due, _)| due.saturating_sub(now)))
 }
 
 impl State {

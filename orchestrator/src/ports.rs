@@ -19,8 +19,9 @@ use crate::term::Term;
 
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
 pub use services::{
-    Bell, Delayed, Lanes, LanesChecked, Nodes, Overview, Promoted, Purged, Recovered, Retention,
-    Schedules, StoredSchedule, Survey, Trails, World,
+    Bell, Delayed, Groups, GroupsFlushed, JobsExpired, Lanes, LanesChecked, Nodes, Overview,
+    Promoted, Purged, Recovered, Retention, Schedules, StoredSchedule, Survey, Timers, Trails,
+    World,
 };
 pub use turn::{
     Cancels, Close, Commit, CommitOutcome, Deadline, LogEvent, Parked, ReadAhead, TaskEvent,

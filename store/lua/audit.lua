@@ -3,7 +3,7 @@
   keys    1 events, 2 audited, 3 trail (audit:<id>)
   args    1 id
   reply   {trail as entries of a stream, 1 when more is copied to it, entry of the log that was
-           copied last, {gap...}: 'missed' events between the entries 'after' and 'before'}
+           copied last, {gap...} as fields: events missed, between the entries after and before}
   events  none
 ]]
 --@include lib/base.lua

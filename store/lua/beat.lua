@@ -3,7 +3,8 @@
      no more (see drain), and cancellations.
   keys    1 events, 2 leases, 3 nodes
   args    1 node, 2 lease in ms, 3 what it tells of itself ('' as before)
-  reply   {server time in ms, 1 while it is drained else 0, id of each running job to cancel...}
+  reply   {server time in ms, 1 while it is drained else 0, for each running job to cancel: id, ' ',
+           run...}
           | {'gone'} (its lease ended and its runs are others' now, or the data is gone)
   events  none
 ]]

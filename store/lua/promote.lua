@@ -10,6 +10,7 @@
 --@include lib/events.lua
 --@include lib/lanes.lua
 --@include lib/jobs.lua
+--@include lib/arming.lua
 --@include lib/term.lua
 --@include lib/waking.lua
 
@@ -20,7 +21,7 @@ local moved = 0
 if #ids > 0 then
   local states = read_states(ids)
   for i, id in ipairs(ids) do
-    local ident = job_header(id)
+    local ident, policy = job_header(id)
     local state = parse_state(states[i])
     if ident and not TERMINAL[state.letter] then
       local kind = 'job.dispatched'
@@ -28,8 +29,11 @@ if #ids > 0 then
         kind = 'job.resumed'
         state.errors = 0
         redis.call('ZREM', prefix .. 'paused', id)
+        return_to_lane(lane_of(ident), id)
+      else
+        enqueue(lane_of(ident), id)
       end
-      enqueue(lane_of(ident), id)
+      arm_start(id, policy)
       write_state(id, format_state('P', state, '-', state.tail))
       emit_job(kind, id, detail_of(state.attempt, state.run, ident))
       moved = moved + 1

@@ -7,7 +7,7 @@
           extras, four each: job (from 1), kind, value, index in KEYS (0: none)
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
-                 x  the claim must look at the job by itself
+                 x  the claim must look at the job by itself; it must start within value ms, if any
                  A  its events are kept with it
   reply   {one letter a job: '+' created, '=' sent before, '?' see below,
            for each '?': '=<id>' made before by the idempotency key, '!u<id>' the unique key is
@@ -78,7 +78,7 @@ local function examine(list)
 end
 
 -- Sets what the extras of an accepted job ask for.
-local function keep_extras(id, list)
+local function keep_extras(id, list, due)
   for _, extra in ipairs(list) do
     local kind, value, name = extra[1], extra[2], extra[3]
     if kind == 'u' then
@@ -91,6 +91,8 @@ local function keep_extras(id, list)
       redis.call('ZADD', prefix .. 'tag:' .. value, now, id)
     elseif kind == 'A' then
       audit(id)
+    elseif kind == 'x' and value ~= '' and not due then
+      redis.call('ZADD', prefix .. 'timers', now + value, 'S' .. id)
     end
   end
 end
@@ -126,7 +128,7 @@ local function submit_each()
         made[name] = true
         records[#records + 1] = name
         records[#records + 1] = now .. ' ' .. ARGV[bodies + place]
-        if list then keep_extras(id, list) end
+        if list then keep_extras(id, list, due) end
       end
       letters[place] = #verdict > 1 and '?' or verdict
       if #verdict > 1 then details[#details + 1] = verdict end

@@ -1,12 +1,14 @@
 #!lua flags=no-writes
 --[[ survey: what there is to do for the leader, in one look.
   keys    1 events, 2 inbox, 3 workflows:unfinished, 4 workflows:deadlines, 5 delayed, 6 leases,
-          7 ended, 8 leader, 9 recovering, 10 audited, 11 schedules:due, 12 schedules:ended
+          7 ended, 8 leader, 9 recovering, 10 audited, 11 timers, 12 groups:due,
+          13 schedules:due, 14 schedules:ended
   args    1 term
   reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
            job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), events for audit
-           trails (0|1), ms until the next schedule is due (-1 none, 0 also when a firing that
-           waited may start)} | {'fenced', newest term}
+           trails (0|1), ms until the next timer of a job, ms until the next group is due (-1
+           none), ms until the next schedule is due (-1 none, 0 also when a firing that waited
+           may start)} | {'fenced', newest term}
   events  none
 ]]
 --@include lib/base.lua
@@ -24,15 +26,16 @@ local function trails_due()
   local copied = redis.call('GET', prefix .. 'audit:cursor') or ''
   return last and last[1] ~= string.match(copied, '^%S*') and 1 or 0
 end
-local next_due
-for _, name in ipairs({ KEYS[5], prefix .. 'wakes' }) do
-  local first = tonumber(redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2])
-  if first and (not next_due or first < next_due) then next_due = first end
+-- Time until the first of sorted sets by moment.
+local function wait(...)
+  local earliest
+  for _, name in ipairs({ ... }) do
+    local first = tonumber(redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2])
+    if first and (not earliest or first < earliest) then earliest = first end
+  end
+  return earliest and math.max(0, earliest - now) or -1
 end
-next_due = next_due and math.max(0, next_due - now) or -1
-local next_firing = redis.call('ZRANGE', KEYS[11], 0, 0, 'WITHSCORES')[2]
-next_firing = next_firing and math.max(0, tonumber(next_firing) - now) or -1
-if redis.call('EXISTS', KEYS[12]) == 1 then next_firing = 0 end
-return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]), next_due,
-  math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])), due(KEYS[7]),
-  trails_due(), next_firing }
+return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]),
+  wait(KEYS[5], prefix .. 'wakes'), math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])),
+  due(KEYS[7]), trails_due(), wait(KEYS[11]), wait(KEYS[12]),
+  redis.call('EXISTS', KEYS[14]) == 1 and 0 or wait(KEYS[13]) }

@@ -6,17 +6,18 @@
           for each group: '<code><w|.> <attempt> <run>', token, number, packs of its jobs, their
                           ident (with w: id US ident of each, joined by RS), then the tail of each
             codes  C completed, K skipped, D dead (number: retention in ms; tail: result or why)
-                   R retry, P repeat (number: delay in ms)   Z pause (number: ms, 0 by hand)
+                   R retry, r the same of a job whose max duration runs, P repeat (number: delay
+                   in ms)   Z pause (number: ms, 0 by hand)
                    L hand back
           number of fields to follow, then for each: settle (from 1), field of its policy
           most to claim (0: none), weights of high, normal, low, ticket, handlers,
           for each handler: pattern, version ('' any), free slots
-  reply   {one letter a settle: '.' done, 'c' ended cancelled, 'r' done before, 'f' fenced,
+  reply   {one letter a settle: '.' done, 'c' as the wish to stop it said, 'r' done before, 'f' fenced,
            'ok' | 'none' | 'unregistered', 1 when served work was left,
            for each group of claims with one token: {token, packs, {record of each}, state (of
            one job alone), {for each job, unless none has any: {state of each upstream}}}}
   events  job.completed, job.failed, job.dead, job.cancelled, job.paused, job.scheduled,
-          job.dispatched, job.started
+          job.dispatched, job.started, job.fenced, job.schedule_to_start_timeout
 ]]
 --@include lib/base.lua
 --@include lib/events.lua

@@ -4,9 +4,9 @@
 //! one slot. Scripts are given one key and build their others from its prefix, by the same
 //! names as here; those that only scripts touch (`ready:<tier>`, `holes:<lane>`, `waiting`,
 //! `swept`, `held:<key>`, `blocked:<key>`, `buckets`, `wakes`, `turn:<node>`, `cancels:<node>`,
-//! `waiters`, `parked`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
-//! `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/` and in
-//! ARCHITECTURE.md.
+//! `waiters`, `parked`, `doomed`, `stats:days`, `audit:cursor`, `audit:gaps`, `events:count`,
+//! `pushes:<number>`, `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in
+//! `lua/lib/` and in ARCHITECTURE.md.
 
 use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
@@ -68,6 +68,10 @@ pub(crate) struct Keys {
     pub(crate) reference: String,
     /// Counter: set while a dead node may still hold runs.
     pub(crate) recovering: String,
+    /// Sorted set: moments by which something must have happened to a job.
+    pub(crate) timers: String,
+    /// Hash: what runs told of how far they are, by job.
+    pub(crate) progress: String,
     /// List: at most one token, when a task type has work for the first time.
     pub(crate) new_type_bell: String,
     /// Sorted set: all schedules, by creation.
@@ -76,6 +80,8 @@ pub(crate) struct Keys {
     pub(crate) due_schedules: String,
     /// Set: schedules with firings that waited for a run which has ended.
     pub(crate) ended_schedules: String,
+    /// Sorted set: groups by the moment of their flush.
+    pub(crate) groups_due: String,
 }
 
 impl Keys {
@@ -109,15 +115,18 @@ impl Keys {
             meta: key("meta"),
             reference: key("bench"),
             recovering: key("recovering"),
+            timers: key("timers"),
+            progress: key("progress"),
             new_type_bell: key("bell*"),
             schedules: key("schedules"),
             due_schedules: key("schedules:due"),
             ended_schedules: key("schedules:ended"),
+            groups_due: key("groups:due"),
             prefix,
         }
     }
 
-    /// String: what was asked for; written once.
+    /// String: what was asked for; written once but for the payload.
     pub(crate) fn job(&self, id: JobId) -> String {
         format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
     }
@@ -150,6 +159,16 @@ impl Keys {
     /// String with a TTL: the job that an idempotency key made.
     pub(crate) fn idempotency(&self, escaped: &str) -> String {
         format!("{}idempotency:{escaped}", self.prefix)
+    }
+
+    /// String: the messages that stand in a group.
+    pub(crate) fn group(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}", self.prefix)
+    }
+
+    /// Hash: what the next job of a group is made of, how many messages stand, and since when.
+    pub(crate) fn group_head(&self, escaped: &str) -> String {
+        format!("{}group:{escaped}:head", self.prefix)
     }
 
     /// Stream: what happened to one audited job.
@@ -196,6 +215,8 @@ mod tests {
             keys.bell("a.b"),
             keys.unique("x%7By"),
             keys.idempotency("x"),
+            keys.group("x"),
+            keys.group_head("x"),
             keys.tag("t"),
         ] {
             assert!(key.starts_with("{paceline:3}:"), "{key}");

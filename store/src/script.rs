@@ -143,6 +143,18 @@ impl Invocation {
         &self.command
     }
 
+    /// The call as plain arguments, from `EVALSHA` on, for clients other than ours.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<Vec<u8>> {
+        self.command
+            .args_iter()
+            .filter_map(|argument| match argument {
+                redis::Arg::Simple(bytes) => Some(bytes.to_vec()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The key that says which server of a cluster runs it; empty without keys.
     #[must_use]
     pub fn slot_key(&self) -> &[u8] {
@@ -177,6 +189,10 @@ mod tests {
         ),
         ("lib/a.lua", "local a = 1\n"),
         ("lib/b.lua", "--@include lib/a.lua\nlocal b = a\n"),
+        (
+            "inside.lua",
+            "--@include lib/a.lua\n--@include-here lib/b.lua\n--@include lib/b.lua\n",
+        ),
         ("loop.lua", "--@include lib/x.lua\n"),
         ("lib/x.lua", "--@include lib/y.lua\n"),
         ("lib/y.lua", "--@include lib/x.lua\n"),
@@ -197,6 +213,14 @@ mod tests {
         assert_eq!(
             joined("good.lua").as_deref(),
             Ok("#!lua flags=allow-oom\n--[[ good: x ]]\nlocal a = 1\nlocal b = a\nreturn 1\n"),
+        );
+    }
+
+    #[test]
+    fn a_helper_inside_a_function_has_its_own_copy() {
+        assert_eq!(
+            joined("inside.lua").as_deref(),
+            Ok("local a = 1\nlocal b = a\nlocal b = a\n")
         );
     }
 

@@ -77,6 +77,7 @@ impl Bench {
             roles: Default::default(),
             draining: false,
             breakers: Default::default(),
+            full_handlers: Default::default(),
             started_at: 0,
             last_heartbeat: 0,
             pool_stats: Default::default(),

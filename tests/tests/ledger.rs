@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Cursor, Delayed, Delivery, JobPhase, Lanes, Ledger, LedgerError, Nodes, Overview, Page,
-    ReadAhead, Retention, StoredInstance, TaskOutcome, Turn, TurnReply,
+    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
+    LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
+    Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::Store;
+use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
-use paceline_tests::{Backend, Env, log};
+use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    Bytes, JobId, NodeId, Settlement, ShardIndex, TierWeights, WorkflowDefinition, WorkflowId,
-    WorkflowStatus,
+    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
+    WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
 
@@ -101,6 +104,13 @@ impl Ledger for Elected {
     }
 }
 
+impl Timers for Elected {
+    async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
+        self.win(term).await;
+        self.ledger.expire_jobs(term, max).await
+    }
+}
+
 /// A shard on Redis, with a worker in it.
 struct RedisBed {
     store: Store,
@@ -125,6 +135,7 @@ impl RedisBed {
             roles: Default::default(),
             draining: false,
             breakers: Default::default(),
+            full_handlers: Default::default(),
             started_at: 0,
             last_heartbeat: 0,
             pool_stats: PoolStats::default(),
@@ -143,6 +154,12 @@ impl RedisBed {
             worker: worker.node_id,
             turns: AtomicU64::new(1),
         }
+    }
+
+    /// The time by the clock that decides.
+    async fn server_time(&self) -> UnixMillis {
+        let beat = self.store.beat(self.shard, self.worker, None, LONG).await;
+        beat.unwrap().now
     }
 
     async fn turn(&self, settle: &[Settle], claim: Option<Claim<'_>>) -> Vec<Claimed> {
@@ -178,6 +195,20 @@ impl Bed for RedisBed {
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
         self.store.cancel_workflow(workflow, reason).await.unwrap();
+    }
+
+    /// By a job that must start in time.
+    async fn arm(&self, passes_in: Duration) {
+        let id = JobId::from_parts(2, self.shard, rand::random());
+        let mut spec = JobSpec::new("timed".parse().unwrap(), Bytes::new());
+        spec.schedule_to_start_timeout = Some(passes_in);
+        let answers = self.store.submit(self.shard, &[NewJob { id, spec }]).await;
+        assert!(answers.unwrap()[0].is_ok());
+        if passes_in.is_zero() {
+            // The shortest limit is a millisecond.
+            let now = self.server_time().await;
+            while self.server_time().await <= now + 1 {}
+        }
     }
 
     /// Claims everything that waits, settles the one and hands the others back.
@@ -262,10 +293,12 @@ async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
     let answers = [
         ledger.commit(&old, Turn::default()).await.err(),
         ledger.promote(&old, 10).await.err(),
+        ledger.expire_jobs(&old, 10).await.err(),
         ledger.expire_nodes(&old).await.err(),
         ledger.recover(&old, None, 10).await.err(),
         ledger.purge(&old, 10).await.err(),
         ledger.check_lanes(&old, None, 10).await.err(),
+        ledger.flush_due(&old, 10).await.err(),
         ledger.survey(&old).await.err(),
     ];
     for (place, answer) in answers.into_iter().enumerate() {
@@ -274,4 +307,49 @@ async fn every_service_of_an_older_term_is_refused_and_changes_nothing() {
     }
     assert_eq!(log(&bed.store).await.len(), events);
     ledger.survey(&new).await.unwrap();
+}
+
+/// What the flusher leans on: the same as of the ledger in memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_that_are_due_are_flushed_as_many_as_asked_for() {
+    let bed = RedisBed::on(Backend::Standalone).await;
+    let (_tenure, term) = Tenure::begin(1, Instant::now() + LONG);
+    bed.ledger.win(&term).await;
+    let ledger = &bed.ledger.ledger;
+    assert_eq!(
+        ledger.flush_due(&term, 2).await.unwrap(),
+        GroupsFlushed::default()
+    );
+    assert_eq!(ledger.survey(&term).await.unwrap().next_group_in, None);
+    let client = Client::from_store(bed.store.clone());
+    let push = async |name: &str, grace| {
+        let push = client.push_raw(name, "test", 1.into());
+        push.grace(grace).max_delay(LONG).await.unwrap();
+    };
+    for name in ["a", "b", "c"] {
+        push(name, Duration::from_millis(1)).await;
+    }
+    eventually("they are due", LONG, async || {
+        let groups = client.groups().await.unwrap().items;
+        let last = groups.iter().map(|group| group.due_at).max();
+        let job = client.submit_raw("clock", 1.into()).await.unwrap().id();
+        let now = client.job(job).await.unwrap().unwrap().created_at;
+        last.is_some_and(|last| last <= now)
+    })
+    .await;
+    push("d", LONG).await;
+    assert_eq!(
+        ledger.survey(&term).await.unwrap().next_group_in,
+        Some(Duration::ZERO)
+    );
+    let first = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!((first.made, first.next_due_in), (2, Some(Duration::ZERO)));
+    let second = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!(second.made, 1);
+    let wait = second.next_due_in.unwrap();
+    assert!(wait > Duration::ZERO && wait <= LONG, "{wait:?}");
+    let last = ledger.flush_due(&term, 2).await.unwrap();
+    assert_eq!(last.made, 0);
+    let survey = ledger.survey(&term).await.unwrap().next_group_in.unwrap();
+    assert!(survey > Duration::ZERO && survey <= LONG, "{survey:?}");
 }

@@ -67,8 +67,18 @@ pub fn status_after(kind: &EventKind) -> Option<JobStatus> {
         EventKind::JobDead => JobStatus::Dead,
         EventKind::JobCancelled => JobStatus::Cancelled,
         EventKind::JobPaused => JobStatus::Paused,
-        _ => return None,
+        other => return late_end(other.as_str()),
     })
+}
+
+/// Kinds that stand in the place of another one.
+fn late_end(kind: &str) -> Option<JobStatus> {
+    (kind == "job.schedule_to_start_timeout").then_some(JobStatus::Dead)
+}
+
+/// Whether a job stands where it stood, whatever this tells.
+fn is_no_move(kind: &EventKind) -> bool {
+    kind.as_str() == "job.fenced"
 }
 
 /// The moves that events of one job, in their order, tell of. `gaps` are moments behind which
@@ -90,7 +100,9 @@ pub fn moves<'a>(
         }
         before = Some(event.timestamp);
         let from = stands;
-        stands = status_after(&event.kind);
+        if !is_no_move(&event.kind) {
+            stands = status_after(&event.kind);
+        }
         AuditEntry {
             time: event.timestamp,
             from,
@@ -132,7 +144,7 @@ mod tests {
     #[test]
     fn every_event_of_a_job_moves_it_somewhere() {
         for kind in EventKind::ALL {
-            let moves = kind.as_str().starts_with("job.");
+            let moves = kind.as_str().starts_with("job.") && !is_no_move(kind);
             assert_eq!(status_after(kind).is_some(), moves, "{kind}");
         }
     }
@@ -148,6 +160,7 @@ mod tests {
             ("job.dispatched", Some(S::Retrying), S::Pending),
             ("job.started", Some(S::Pending), S::Running),
             ("job.dead", Some(S::Running), S::Dead),
+            ("job.fenced", Some(S::Dead), S::Dead),
             ("job.retrying", Some(S::Dead), S::Pending),
             ("job.cancelled", Some(S::Pending), S::Cancelled),
         ];

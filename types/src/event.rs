@@ -60,6 +60,11 @@ event_kinds! {
     JobRetrying = "job.retrying",
     /// Given up; also the moment it enters the dead letters.
     JobDead = "job.dead",
+    /// Given up because it had not started in time; in place of `job.dead`, and like it the moment it
+    /// enters the dead letters.
+    JobScheduleToStartTimeout = "job.schedule_to_start_timeout",
+    /// The end of a run that had been given up was refused. The job did not change.
+    JobFenced = "job.fenced",
     /// Cancelled.
     JobCancelled = "job.cancelled",
     /// Paused.

@@ -239,10 +239,17 @@ pub struct Job {
         skip_serializing_if = "Option::is_none"
     )]
     pub result: Option<Bytes>,
+    /// What its current or last run told of how far it is; a new run begins with what the one
+    /// before it told.
+    #[serde(
+        serialize_with = "as_optional_json",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub progress: Option<Bytes>,
     /// Completed because there was nothing to do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
-    /// Cancellation of the running job was asked for and has not been carried out yet.
+    /// The running job was asked to stop, to be cancelled, requeued or given up, and has not yet.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
     /// Urgency.

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod duration;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod job;
 pub mod limit;
@@ -29,12 +30,13 @@ pub mod workflow;
 
 pub use bytes::Bytes;
 pub use event::{Event, EventKind};
+pub use group::{Group, GroupLimits};
 pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
 pub use limit::{Limit, LimitError, Rate};
 pub use name::{
-    IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType, UniqueKey,
-    Version,
+    GroupKey, IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType,
+    UniqueKey, Version,
 };
 pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};

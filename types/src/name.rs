@@ -214,6 +214,10 @@ name_type!(
     LimitKey, "the limit key", 256, free, FREE
 );
 name_type!(
+    /// Names a group of messages that become one job together.
+    GroupKey, "the group", 256, free, FREE
+);
+name_type!(
     /// A submit that is repeated with the same one returns the first job.
     IdempotencyKey, "the idempotency key", 256, free, FREE
 );

@@ -106,6 +106,9 @@ pub struct NodeInfo {
     /// server's clock; then one run tries whether that has passed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub breakers: BTreeMap<String, UnixMillis>,
+    /// Handlers with a limit of their own that run as many jobs as they may.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub full_handlers: BTreeSet<String>,
     /// When it registered, by the server's clock.
     #[serde(default)]
     pub started_at: UnixMillis,

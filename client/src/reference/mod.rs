@@ -5,6 +5,11 @@ pub mod jobs {
     #![doc = include_str!("jobs.md")]
 }
 
+/// When groups become jobs, and what of.
+pub mod groups {
+    #![doc = include_str!("groups.md")]
+}
+
 /// When schedules fire, and what happens when firings meet.
 pub mod schedules {
     #![doc = include_str!("schedules.md")]

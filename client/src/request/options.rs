@@ -204,7 +204,9 @@ macro_rules! job_options {
         }
 
         /// Shares a limit on concurrency or rate with all jobs that carry the same key. 1 to 256
-        /// bytes; 8 keys of a job at most. The limit itself is declared once, for the key.
+        /// bytes; 8 keys of a job at most. The limit itself is declared once, for the key, by
+        /// [`Client::set_limit`](crate::Client::set_limit). All keys of a job, a unique key included,
+        /// must lead to one shard: of a key with braces only what stands between them chooses it.
         pub fn limit(self, key: impl AsRef<str>) -> Self {
             self.changed(|spec| options::add_limit(spec, key.as_ref()))
         }

@@ -18,6 +18,10 @@ async fn raw(_: Context, payload: Bytes) -> Outcome {
     Ok(payload)
 }
 
+fn first(_: &str, messages: Vec<Bytes>) -> Result<Bytes, JobError> {
+    Ok(messages.into_iter().next().unwrap_or_default())
+}
+
 fn error(builder: NodeBuilder) -> String {
     match builder.build() {
         Ok(_) => String::new(),
@@ -34,6 +38,26 @@ fn each_mistake_is_one_sentence() {
         (
             new().handle(tick).handle_raw("tick", options(), raw),
             "`tick` has two handlers; register each task type and pattern once",
+        ),
+        (
+            new()
+                .handle(tick)
+                .handle_raw("a.*", options(), raw)
+                .aggregate("a.b", first)
+                .aggregate_task::<Tick, _>(|_, _| Ok(Tick)),
+            "",
+        ),
+        (
+            new().handle(tick).aggregate("tock", first),
+            "the aggregator of `tock` has no handler behind it; register one for that task \
+             type as well",
+        ),
+        (
+            new()
+                .handle(tick)
+                .aggregate("tick", first)
+                .aggregate("tick", first),
+            "`tick` has two aggregators; register one for each task type",
         ),
         (
             new().handle_raw("a:b", options(), raw),

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::options::Globals;
 use super::{
-    bench, config, dev, dlq, events, job, limit, node, run, schedule, stats, tier, workflow,
+    bench, config, dev, dlq, events, group, job, limit, node, run, schedule, stats, tier, workflow,
 };
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// Task types: pause, resume
     #[command(subcommand)]
     Type(tier::TypeCommand),
+    /// Messages that are collected, and become one job together
+    #[command(subcommand)]
+    Group(group::Group),
     /// What happened, and what happens
     Events(events::Events),
     /// Measure the speed of a Redis under Paceline

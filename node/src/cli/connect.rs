@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use paceline_client::{
-    CancelWorkflowError, Client, ConnectError, GetLimitError, ListError, ResumeError, RetryError,
-    SetLimitError, SteerError, StoreError, SubmitError, WaitError, WorkflowSubmitError,
+    CancelByUniqueError, CancelWorkflowError, Client, ConnectError, EditError, GetLimitError,
+    ListError, PauseError, RequeueError, ResumeError, RetryError, SetLimitError, SteerError,
+    StoreError, SubmitError, WaitError, WorkflowSubmitError,
 };
 
 use super::failure::{Failure, Kind};
@@ -106,6 +107,49 @@ impl From<SteerError> for Failure {
     fn from(error: SteerError) -> Failure {
         match error {
             SteerError::Store(error) => error.into(),
+            error => Failure::usage(error),
+        }
+    }
+}
+
+impl From<PauseError> for Failure {
+    fn from(error: PauseError) -> Failure {
+        let kind = match error {
+            PauseError::Unknown { .. } => Kind::NotFound,
+            PauseError::Store(_) => Kind::Redis,
+            _ => Kind::Conflict,
+        };
+        Failure::new(kind, error)
+    }
+}
+
+impl From<RequeueError> for Failure {
+    fn from(error: RequeueError) -> Failure {
+        let kind = match error {
+            RequeueError::Unknown { .. } => Kind::NotFound,
+            RequeueError::Store(_) => Kind::Redis,
+            _ => Kind::Conflict,
+        };
+        Failure::new(kind, error)
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Failure {
+        let kind = match error {
+            EditError::Unknown { .. } => Kind::NotFound,
+            EditError::TooLarge { .. } => Kind::Usage,
+            EditError::Store(_) => Kind::Redis,
+            _ => Kind::Conflict,
+        };
+        Failure::new(kind, error)
+    }
+}
+
+impl From<CancelByUniqueError> for Failure {
+    fn from(error: CancelByUniqueError) -> Failure {
+        match error {
+            CancelByUniqueError::Store(error) => error.into(),
             error => Failure::usage(error),
         }
     }

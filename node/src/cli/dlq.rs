@@ -1,7 +1,8 @@
 //! `paceline dlq`: the dead letters, jobs that were given up.
 
 use clap::{ArgGroup, Subcommand};
-use paceline_types::JobId;
+use paceline_client::JobFilter;
+use paceline_types::{JobId, JobStatus, TaskType};
 use serde::Serialize;
 
 use super::connect::connect;
@@ -19,10 +20,16 @@ pub(crate) enum Dlq {
         page: PageOptions,
     },
     /// Run dead letters again, with all their attempts
+    #[command(group(ArgGroup::new("retried").required(true).args(["ids", "all"])))]
     Retry {
         /// Ids of the jobs
-        #[arg(required = true)]
         ids: Vec<JobId>,
+        /// Run all of them again
+        #[arg(long)]
+        all: bool,
+        /// Of all, only those of this task type
+        #[arg(long = "type", value_name = "TASK_TYPE", requires = "all")]
+        task_type: Option<TaskType>,
     },
     /// Remove dead letters with their records
     #[command(group(ArgGroup::new("which").required(true).args(["ids", "all"])))]
@@ -53,7 +60,21 @@ pub(crate) async fn run(command: Dlq, globals: &Globals, output: Output) -> Resu
             let page = list.await?;
             job::list_jobs(output, &page.items, page.next.as_deref())
         }
-        Dlq::Retry { ids } => job::retry(&client, &ids, output).await,
+        Dlq::Retry {
+            ids,
+            all,
+            task_type,
+        } => {
+            if !all {
+                return job::retry_these(&client, &ids, output).await;
+            }
+            let filter = JobFilter {
+                status: Some(JobStatus::Dead),
+                task_type,
+                ..JobFilter::default()
+            };
+            job::retry_matching(&client, filter, output).await
+        }
         Dlq::Purge { ids, all } => {
             let purged = if all {
                 dead_letters.purge_all().await?

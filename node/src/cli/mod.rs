@@ -8,6 +8,7 @@ mod dev;
 mod dlq;
 mod events;
 mod failure;
+mod group;
 mod job;
 mod limit;
 mod log;
@@ -102,6 +103,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Limit(command) => limit::run(command, &globals, output).await,
         Command::Tier(command) => tier::run(command, &globals, output).await,
         Command::Type(command) => tier::run_type(command, &globals, output).await,
+        Command::Group(command) => group::run(command, &globals, output).await,
         Command::Events(command) => events::run(command, &globals, output).await,
         Command::Bench(command) => bench::run(command, &globals, output).await,
     }
@@ -176,7 +178,15 @@ mod tests {
             &format!("paceline job why {workflow}/a"),
             &format!("paceline job audit {job}"),
             &format!("paceline job retry {job}"),
+            &format!("paceline job retry {job} --as-new"),
+            "paceline job retry --status dead --type image.resize --tag a --yes",
+            "paceline job cancel --unique order-17 --reason why",
+            &format!("paceline job pause {job} {job} --for 10m"),
             &format!("paceline job resume {job}"),
+            &format!("paceline job requeue {job}"),
+            &format!("paceline job edit {job} {{}}"),
+            &format!("paceline job delete {job}"),
+            "paceline job delete --status completed --yes",
             "paceline workflow submit f.json --input @in.json",
             &format!("paceline workflow get {workflow}"),
             "paceline workflow list --status failed",
@@ -216,8 +226,12 @@ mod tests {
             "paceline node --strict-tiers",
             "paceline node --weights 100,50,10",
             &format!("paceline dlq retry {job}"),
+            "paceline dlq retry --all --type image.resize",
             "paceline dlq purge --all",
             &format!("paceline dlq purge {job}"),
+            "paceline group push g echo {} --grace 1s --max-delay 5s --max-size 10",
+            "paceline group list --limit 10 --cursor x",
+            "paceline group flush g",
             "paceline events --follow --from now --kind job.dead --type echo",
             "paceline bench jobs --count 10 --primaries 3 --nodes 3 --append-only --runs 2 --seed 1",
             "paceline bench latency --load 0.5 --time 1s --warm-up 10 -o json",

@@ -66,7 +66,8 @@ pub(crate) fn job(output: Output, job: &Job) -> String {
     sheet.time("started", job.started_at);
     sheet.time("ended", job.completed_at);
     sheet.maybe("skipped", job.skipped.then_some("yes"));
-    sheet.maybe("cancel", job.cancel_requested.then_some("requested"));
+    sheet.maybe("progress", job.progress.as_ref().map(bytes));
+    sheet.maybe("stop", job.cancel_requested.then_some("requested"));
     sheet.maybe("error", job.last_error.as_ref());
     sheet.maybe(
         "payload",

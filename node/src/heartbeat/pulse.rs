@@ -9,6 +9,7 @@ use paceline_types::NodeId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::reporter;
 use crate::identity::{Incarnation, Seat};
 use crate::kit::Kit;
 use crate::lease::Lease;
@@ -57,6 +58,9 @@ impl Pulse {
                 .incarnation
                 .send_replace(Some(Arc::clone(&incarnation)));
             let end = self.live(&incarnation, lease).await;
+            if matches!(end, LifeEnd::Stopped) {
+                reporter::say_last(&self.store, self.seat.shard, &incarnation).await;
+            }
             incarnation.fence();
             self.seat.incarnation.send_replace(None);
             match end {
@@ -131,6 +135,11 @@ impl Pulse {
             Arc::clone(incarnation),
             hurry,
         ));
+        let reports = Owned::spawn(reporter::run(
+            self.store.clone(),
+            self.seat.shard,
+            Arc::clone(incarnation),
+        ));
         let mut beats = 0_u64;
         let mut failures = 0_u32;
         let end = loop {
@@ -163,8 +172,8 @@ impl Pulse {
                     incarnation.extend(lease.fence_at());
                     self.seat.set_trouble(None);
                     self.hear(&beat);
-                    for job in beat.cancels {
-                        incarnation.cancel(job);
+                    for cancel in beat.cancels {
+                        incarnation.cancel(cancel);
                     }
                 }
                 Err(CallError::Refused(Gone)) => {
@@ -190,7 +199,7 @@ impl Pulse {
                 }
             }
         };
-        drop(feed);
+        drop((feed, reports));
         end
     }
 
@@ -242,7 +251,7 @@ async fn follow(
     };
     loop {
         match feed.next().await {
-            CancelSignal::Cancel(job) => incarnation.cancel(job),
+            CancelSignal::Cancel(cancel) => incarnation.cancel(cancel),
             // A full channel means that a beat is due already.
             CancelSignal::Reconnected => drop(hurry.try_send(())),
         }

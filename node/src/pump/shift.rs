@@ -176,8 +176,7 @@ impl Shift {
             return false;
         }
         self.running = self.running.saturating_sub(buffer.len());
-        self.incarnation
-            .end(buffer.iter().map(|ended| ended.run.claimed.job));
+        self.incarnation.end(buffer.iter().map(|ended| &ended.run));
         self.finished.extend(buffer.drain(..).map(Done::from));
         true
     }
@@ -335,7 +334,7 @@ impl Shift {
             self.kit.handlers[handler].metrics.claimed.increment(1);
             match reserved.slot(handler).filter(|_| !self.stopping) {
                 Some(slot) => {
-                    let run = Run::new(claimed, handler, self.incarnation.id, &self.kit, now);
+                    let run = Run::new(claimed, handler, &self.incarnation, &self.kit, now);
                     runs.push((Arc::new(run), slot));
                 }
                 None => self.finished.push_back(Done {

@@ -13,7 +13,7 @@ use crate::graph::graph;
 use crate::instance::Instance;
 use crate::ports::{
     Cancels, Commit, CommitOutcome, Deadline, Delivery, InboxItem, JobPhase, Ledger, LedgerError,
-    LogEvent, Parked, ReadAhead, TaskOutcome, Turn,
+    LogEvent, Parked, ReadAhead, TaskOutcome, Timers, Turn,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -488,4 +488,27 @@ pub(super) async fn what_is_parked_is_consumed<B: Bed>(bed: &B) {
             left
         );
     }
+}
+
+pub(super) async fn a_timer_is_seen_to_once<B: Bed>(bed: &B) {
+    let (_old_tenure, old) = term(3);
+    let (_new_tenure, new) = term(4);
+    let ledger = bed.ledger();
+    bed.arm(Duration::from_secs(3_600)).await;
+    let step = ledger.expire_jobs(&old, 10).await.expect("a step");
+    assert_eq!(step.seen, 0);
+    let wait = step.next_in.expect("one is armed");
+    assert!(wait > Duration::from_secs(3_000) && wait <= Duration::from_secs(3_600));
+    for _ in 0..3 {
+        bed.arm(Duration::ZERO).await;
+    }
+    // A call of the newer term is what fences the older one.
+    for (seen, more) in [(2, true), (1, false), (0, false)] {
+        let step = ledger.expire_jobs(&new, 2).await.expect("a step");
+        assert_eq!(step.seen, seen);
+        assert_eq!(step.next_in.is_some_and(|wait| wait.is_zero()), more);
+    }
+    let answer = ledger.expire_jobs(&old, 10).await.err();
+    let fenced = matches!(answer, Some(LedgerError::Fenced { newest: 4 }));
+    assert!(fenced, "{answer:?}");
 }

@@ -124,6 +124,9 @@ async fn what_nobody_rings_for_is_found_by_the_survey() {
     settle().await;
     let workflow = ledger.submit(&graph("@5s a"));
     ledger.delay(Duration::ZERO);
+    ledger.arm(Duration::ZERO);
+    ledger.arm(Duration::from_secs(5));
+    ledger.collect(Duration::ZERO);
     ledger.age(250);
     ledger.register(NodeId::from_parts(1, ShardIndex(0), 1), Duration::ZERO, 250);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -163,6 +166,29 @@ async fn delayed_work_that_rings_is_moved_when_it_is_due() {
         .await
         .expect("survey");
     assert_eq!(survey.next_due_in, None);
+    assert_eq!(running.stop().await, Stopped::Shutdown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_flushed_when_it_is_due_without_being_asked_for_before() {
+    let ledger = Arc::new(MemoryLedger::new());
+    ledger.collect(Duration::from_secs(30));
+    let running = start(&ledger, 1);
+    settle().await;
+    let before = ledger.tally().calls;
+    tokio::time::sleep(Duration::from_millis(29_500)).await;
+    ledger.pass(Duration::from_secs(30));
+    let calls = ledger.tally().calls - before;
+    assert!(
+        calls <= 31,
+        "{calls} calls, and a survey each second is enough"
+    );
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let (_tenure, term) = Tenure::begin(1, Instant::now() + LEASE);
+    let survey = crate::ports::Overview::survey(&*ledger, &term)
+        .await
+        .expect("survey");
+    assert_eq!(survey.next_group_in, None);
     assert_eq!(running.stop().await, Stopped::Shutdown);
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use paceline_types::{JobId, NodeId, WorkflowId};
 
-use super::{Fault, JobState, MemoryJob, MemoryLedger, State};
+use super::{Fault, JobState, MemoryJob, MemoryLedger, State, take_due};
 use crate::desk::MAX_EFFECTS;
 use crate::ports::{
-    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, JobPhase, Lanes,
-    LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Promoted, Purged, ReadAhead,
-    Recovered, Retention, StoredInstance, Survey, TaskOutcome, Trails, Turn, TurnReply,
+    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
+    JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page,
+    Promoted, Purged, ReadAhead, Recovered, Retention, StoredInstance, Survey, TaskOutcome, Timers,
+    Trails, Turn, TurnReply,
 };
 use crate::term::Term;
 
@@ -305,20 +306,40 @@ impl Delayed for MemoryLedger {
     async fn promote(&self, term: &Term, max: usize) -> Result<Promoted, LedgerError> {
         let mut state = self.state();
         state.admit(term)?;
-        let mut moved = 0;
-        while moved < max
-            && let Some(&(due, _)) = state.delayed.first()
+        let now = state.now;
+        let (moved, next_due_in) = take_due(&mut state.delayed, now, max);
+        Ok(Promoted { moved, next_due_in })
+    }
+}
+
+impl Timers for MemoryLedger {
+    async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        let now = state.now;
+        let (seen, next_in) = take_due(&mut state.timers, now, max);
+        Ok(JobsExpired { seen, next_in })
+    }
+}
+
+impl Groups for MemoryLedger {
+    async fn flush_due(&self, term: &Term, max: usize) -> Result<GroupsFlushed, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        let mut made = 0;
+        while made < max
+            && let Some(&(due, _)) = state.groups.first()
             && due <= state.now
         {
-            state.delayed.pop_first();
-            moved += 1;
+            state.groups.pop_first();
+            made += 1;
         }
         let next = state
-            .delayed
+            .groups
             .first()
             .map(|(due, _)| due.saturating_sub(state.now));
-        Ok(Promoted {
-            moved,
+        Ok(GroupsFlushed {
+            made,
             next_due_in: next,
         })
     }
@@ -425,10 +446,12 @@ impl Overview for MemoryLedger {
                 .delayed
                 .first()
                 .map(|(due, _)| due.saturating_sub(now)),
+            next_timer_in: state.timers.first().map(|(due, _)| due.saturating_sub(now)),
             dead_nodes: !state.dead.is_empty() || state.leases.values().any(|l| l.0 <= now),
             purgeable: state.old_records > 0,
             next_firing_in: state.next_firing_in(),
             trails_due: state.uncopied > 0,
+            next_group_in: state.groups.first().map(|(due, _)| due.saturating_sub(now)),
         })
     }
 }

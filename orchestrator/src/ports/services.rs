@@ -28,6 +28,46 @@ pub trait Delayed: Send + Sync {
     ) -> impl Future<Output = Result<Promoted, LedgerError>> + Send;
 }
 
+/// What a step over the timers of jobs did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobsExpired {
+    /// Timers that had passed, and were seen to.
+    pub seen: usize,
+    /// When the next one passes, by the server's clock; zero if one has already.
+    pub next_in: Option<Duration>,
+}
+
+/// Moments by which something must have happened to a job.
+pub trait Timers: Send + Sync {
+    /// Sees to those that have passed, earliest first, at most `max`: such a job is dead or asked
+    /// to stop, or its run is taken from its node. None is seen to twice.
+    fn expire_jobs(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<JobsExpired, LedgerError>> + Send;
+}
+
+/// What a flush of groups did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupsFlushed {
+    /// Jobs that were made, one of each group.
+    pub made: usize,
+    /// When the next group is due, by the server's clock; zero if some are due already.
+    pub next_due_in: Option<Duration>,
+}
+
+/// Groups, in which messages stand until they become a job.
+pub trait Groups: Send + Sync {
+    /// Makes one job of each group that is due, earliest first, of at most `max`. A message is
+    /// in the group or in the job, at any moment in exactly one of them.
+    fn flush_due(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<GroupsFlushed, LedgerError>> + Send;
+}
+
 /// What a step of recovery did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -160,6 +200,8 @@ pub struct Survey {
     pub overdue: bool,
     /// When the next delayed job is due; zero if one is due already.
     pub next_due_in: Option<Duration>,
+    /// When the next timer of a job passes; zero if one has already.
+    pub next_timer_in: Option<Duration>,
     /// The lease of a node ran out, or a dead node still holds runs.
     pub dead_nodes: bool,
     /// Something is past its retention.
@@ -168,6 +210,8 @@ pub struct Survey {
     pub next_firing_in: Option<Duration>,
     /// Something may have happened to an audited job.
     pub trails_due: bool,
+    /// When the next group is due; zero if one is due already.
+    pub next_group_in: Option<Duration>,
 }
 
 /// One look at everything.
@@ -178,16 +222,28 @@ pub trait Overview: Send + Sync {
 
 /// Everything that the leader's loop needs.
 pub trait World:
-    Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Trails + Overview
+    Ledger + Delayed + Timers + Groups + Nodes + Retention + Lanes + Schedules + Trails + Overview
 {
 }
 
-impl<T: Ledger + Delayed + Nodes + Retention + Lanes + Schedules + Trails + Overview> World for T {}
+impl<T> World for T where
+    T: Ledger
+        + Delayed
+        + Timers
+        + Groups
+        + Nodes
+        + Retention
+        + Lanes
+        + Schedules
+        + Trails
+        + Overview
+{
+}
 
 /// Wakes the leader.
 ///
-/// Rung when an entry reaches the inbox, and when a job becomes the earliest of those that wait
-/// for their time. A lost ring costs latency only: the loop also looks by itself.
+/// Rung when an entry reaches the inbox, when a job becomes the earliest of those that wait
+/// for their time, and when a group becomes due soon. A lost ring costs latency only: the loop also looks by itself.
 pub trait Bell: Send {
     /// Returns after a ring, with true, or after about `at_most`, with false. A ring between two
     /// calls counts for the next one. Safe to drop before it returns.

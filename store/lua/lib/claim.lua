@@ -3,8 +3,9 @@
 --@include lib/steering.lua
 -- Which jobs a node is given.
 local TIERS = { 'h', 'n', 'l' }
--- Holes that one call passes, in about.
-local MOST_HOLES = 1000
+-- Holes that one call passes, in about, and jobs that it looks at before it looks for others in place
+-- of those that did not start.
+local MOST_HOLES, MOST_LOOKED = 1000, 100
 
 -- Handlers from ARGV behind `at`, as a function from a task type to the one that serves it:
 -- exact type first, else the longest pattern.
@@ -209,11 +210,14 @@ end
 -- Whether a job whose policy asks for more than a free slot may start now. Those that may not have
 -- left their place in the lane, and are where they wait, or have ended, when this returns.
 local function may_start(id, record, policy)
-  return starts_in_time(id, record, policy) and takes_limits(id, policy)
+  if not starts_in_time(id, record, policy) or not takes_limits(id, policy) then return false end
+  start_timers(id, policy)
+  return true
 end
 
--- Begins the runs of what was picked. Returns them in groups of one token.
-local function begin_runs(picked, node, slot, number)
+-- Begins the runs of what was picked: appends them to `claims`, in groups of one token, and their packs
+-- to `begun`.
+local function begin_runs(picked, node, claims, begun)
   local ids, names, marked, looked_at = picked.ids, {}, {}, {}
   for place, id in ipairs(ids) do names[place] = prefix .. 'j:' .. id end
   local found, texts = redis.call('MGET', unpack(names)), {}
@@ -226,7 +230,7 @@ local function begin_runs(picked, node, slot, number)
     for i, state in ipairs(read_states(looked_at)) do texts[marked[i]] = state end
   end
 
-  local claims, owners, begun = {}, {}, {}
+  local owners = {}
   for _, segment in ipairs(picked) do
     local kept, records = {}, {}
     for place = segment.first, segment.last do
@@ -278,11 +282,7 @@ local function begin_runs(picked, node, slot, number)
       claims[#claims + 1] = { token, packs, records, text, upstreams }
     end
   end
-  if #begun > 0 then
-    redis.call('HSET', KEYS[2], unpack(owners))
-    redis.call('HSET', prefix .. 'turn:' .. node, slot, number .. ' ' .. table.concat(begun, ','))
-  end
-  return claims
+  if #owners > 0 then redis.call('HSET', KEYS[2], unpack(owners)) end
 end
 
 -- What an earlier sending of this turn claimed: its reply was lost.
@@ -320,29 +320,39 @@ local function claim(wanted, node, slot, number, at)
       candidates[tier] = lanes_for(tier, handler_of, served, steering and steering.types)
     end
   end
-  local quota = shares(wanted, weights, tonumber(ARGV[at + 4]), candidates)
-
-  local picked, open = { ids = {}, holes = 0, stayed = {} }, wanted
+  local picked, claims, begun, left = nil, {}, {}, 0
+  local open, given, looked = wanted, 0, 0
   local taken = { h = 0, n = 0, l = 0 }
   local function take(tier, most)
     if steering then most = math.min(most, steering.tiers[tier].open - taken[tier]) end
     local got = most > 0 and take_jobs(candidates[tier], most, picked) or 0
     taken[tier], open = taken[tier] + got, open - got
   end
-  for _, tier in ipairs(TIERS) do take(tier, quota[tier]) end
-  -- What a tier could not use goes to the others, most urgent first.
-  for _, tier in ipairs(TIERS) do
-    if open > 0 then take(tier, open) end
-  end
-  local claims, left = {}, 0
-  if #picked.ids > 0 then claims = begin_runs(picked, node, slot, number) end
-  if next(picked.stayed) then
-    for _, lane in ipairs(served) do
-      local stayed = picked.stayed[lane.lane] or 0
-      local tier = string.sub(lane.lane, 1, 1)
-      taken[tier], lane.handler.free = taken[tier] - stayed, lane.handler.free + stayed
+  -- Again for those that did not start, as behind jobs that are parked others may wait for this node.
+  repeat
+    picked = { ids = {}, holes = picked and picked.holes or 0, stayed = {} }
+    local quota = shares(open, weights, tonumber(ARGV[at + 4]) + given, candidates)
+    for _, tier in ipairs(TIERS) do take(tier, quota[tier]) end
+    -- What a tier could not use goes to the others, most urgent first.
+    for _, tier in ipairs(TIERS) do
+      if open > 0 then take(tier, open) end
     end
-    announce_lanes()
+    local stayed = 0
+    if #picked.ids > 0 then
+      begin_runs(picked, node, claims, begun)
+      if next(picked.stayed) then
+        for _, lane in ipairs(served) do
+          local count, tier = picked.stayed[lane.lane] or 0, string.sub(lane.lane, 1, 1)
+          stayed, taken[tier] = stayed + count, taken[tier] - count
+          lane.handler.free = lane.handler.free + count
+        end
+      end
+      given, looked, open = given + #picked.ids - stayed, looked + #picked.ids, open + stayed
+    end
+  until stayed == 0 or looked >= MOST_LOOKED
+  if looked > given then announce_lanes() end
+  if #begun > 0 then
+    redis.call('HSET', prefix .. 'turn:' .. node, slot, number .. ' ' .. table.concat(begun, ','))
   end
   local spent = {}
   if steering then

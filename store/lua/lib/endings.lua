@@ -72,6 +72,8 @@ local function follow_field(field, id, ended)
     end
   elseif letter == 'l' then
     limits().release(value, id, ended)
+  elseif letter == 'H' or (ended and (letter == 'S' or letter == 'M')) then
+    redis.call('ZREM', prefix .. 'timers', letter .. id)
   end
 end
 

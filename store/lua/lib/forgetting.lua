@@ -23,4 +23,5 @@ local function forget_jobs(ids)
   end
   redis.call('UNLINK', unpack(names))
   redis.call('ZREM', prefix .. 'dead', unpack(ids))
+  redis.call('HDEL', prefix .. 'progress', unpack(ids))
 end

@@ -1,16 +1,18 @@
 -- Records of jobs.
--- j:<id>  '<created ms> <ident> <policy>\n<body>', written once. ident: lane, and for a workflow's
+-- j:<id>  '<created ms> <ident> <policy>\n<body>', written once but for the payload. ident: lane, and for a workflow's
 --         job US workflow US task US iteration. policy: '-' or fields joined by US, one letter
 --         each: a max attempts, u unique key, l limit, S schedule-to-start timeout, M max duration,
 --         H heartbeat timeout (all three in ms), F schedule that fired, A audited, t tag,
 --         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
---         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended.
+--         <crashes> <errors> <at ms> <x> <rest>\n<tail>', absent until the first claim has ended,
+--         unless it was delayed, cancelled or parked before.
 --         letter: P waiting, B parked at a limit, S scheduled, R retrying, Z paused, C completed,
 --         K skipped, D dead, X cancelled. x: '-' of P, 'g' in the lane of those that were granted
 --         slots; the key that it is parked at of B; due time of S, R (and Z, 0 when resumed by hand only), time of
 --         removal of C, K, D, X (0: kept).
---         tail: result of C, else why. rest: fields of newer versions, kept as they are.
+--         tail: result of C, else why. rest: 'f<run>', the newest run whose end was refused, and
+--         fields of newer versions, kept as they are.
 -- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>', the token of the run. flag:
 --         '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'. Runs that
 --         one call began may share a token: it is proof together with the id.

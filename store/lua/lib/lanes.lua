@@ -87,7 +87,7 @@ local function leave_lane(lane, id)
   if redis.call('HINCRBY', prefix .. 'waiting', lane, -1) <= 0 then forget_lane(lane) end
 end
 
--- Lets a job that was retried wait: in the place that it left, or at the end if that has been
+-- Lets a job that was retried or resumed wait: in the place that it left, or at the end if that has been
 -- passed. The mark of that place still says what to look at, as the job had no run since it came
 -- there. A lane with holes has work, and is known.
 local function return_to_lane(lane, id)

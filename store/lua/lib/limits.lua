@@ -5,8 +5,8 @@
 --                  A key that is not in it limits nothing; who holds it is kept all the same.
 --   held:<key>     sorted set, jobs that hold a slot; score +inf while they run, else the moment until
 --                  which a granted slot is kept for a job that has not been claimed yet
---   blocked:<key>  sorted set, jobs that are parked at this key, by their arrival. They hold no slot
---                  and have no place in a lane.
+--   blocked:<key>  sorted set, jobs that are parked at this key, by their arrival in µs. They hold no
+--                  slot and have no place in a lane.
 --   blocked        sorted set, all of them
 --   buckets        hash, key to '<tokens> <ms>', as many as there were at that moment; full without
 --   wakes          sorted set, key to the moment at which the leader must look at it; also ',' and a
@@ -23,6 +23,8 @@ local function limits()
   local TOKEN = 1 - 1e-6
   local self, known, freed = { quiet = false }, {}, {}
   local looks = MOST_PARKED
+  -- Jobs of one call come one after the other; parking one takes longer than a microsecond.
+  local arrival_now = time[1] * 1000000 + time[2]
 
   local function held(key) return prefix .. 'held:' .. key end
   local function blocked(key) return prefix .. 'blocked:' .. key end
@@ -129,7 +131,8 @@ local function limits()
     for _, key in ipairs(wanted) do
       if must_wait(key) then
         for _, other in ipairs(keys) do self.release(other, id, false) end
-        park(id, key, now)
+        park(id, key, arrival_now)
+        arrival_now = arrival_now + 1
         return false
       end
     end

@@ -13,9 +13,29 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
   if text then
     crashes, errors, rest = string.match(text, '^%a %d+ %d+ (%d+) (%d+) %d+ %S+([^\n]*)\n')
   end
+  local counters = run.counters
   if cancelled then
-    code, value, tail = 'X', run.cancelled_retention, 'cancelled while it ran'
-    cancels[#cancels + 1] = id
+    local doom = redis.call('HGET', prefix .. 'doomed', id)
+    local attempt, number = string.match(run.begins, '^(%d+)\31(%d+)')
+    cancels[#cancels + 1] = id .. ' ' .. number
+    if doom then redis.call('HDEL', prefix .. 'doomed', id) end
+    if not doom then
+      code, value, tail = 'X', run.cancelled_retention, 'cancelled while it ran'
+    elseif string.sub(doom, 1, 1) == 'D' then
+      code, value, tail = 'D', run.cancelled_retention, string.sub(doom, 3)
+      counters = attempt .. ' ' .. number
+    elseif code ~= 'C' and code ~= 'K' then
+      -- It is to run again, unless there is nothing left to do.
+      code, counters = 'L', (attempt - 1) .. ' ' .. number
+    end
+  end
+  if code == 'r' then
+    code = 'R'
+    local due = redis.call('ZSCORE', prefix .. 'timers', 'M' .. id)
+    if due and now + value > tonumber(due) then
+      code, value = 'D', run.cancelled_retention
+      tail = 'max_duration: the next attempt would begin too late; the last one failed: ' .. tail
+    end
   end
   local x
   if ENDED[code] then
@@ -47,7 +67,7 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
     emit_job(WAITS[code], id, detail, tail)
     if code == 'P' then code = 'S' end
   end
-  write_state(id, code .. ' ' .. run.counters .. ' ' .. crashes .. ' ' .. errors .. ' ' .. now .. ' '
+  write_state(id, code .. ' ' .. counters .. ' ' .. crashes .. ' ' .. errors .. ' ' .. now .. ' '
     .. x .. rest .. '\n' .. tail)
   settled[#settled + 1] = id
 end
@@ -124,6 +144,16 @@ local function settle_each(run, ids, tails, owners)
     else
       local number = tonumber(string.match(run.counters, '%d+$'))
       answers[place] = not owner and text and parse_state(text).run == number and 'r' or 'f'
+      text = text or read_state(ids[place])
+      if answers[place] == 'f' and text then
+        local head, rest = string.match(text, '^([^\n]*)(\n.*)$')
+        -- A turn that is sent again is refused again, and has told it.
+        if number > tonumber(string.match(head, ' f(%d+)') or 0) then
+          write_state(ids[place], string.gsub(head, ' f%d+', '') .. ' f' .. number .. rest)
+          emit_job('job.fenced', ids[place], run.begins .. US .. ident,
+            'the end of a run that had been given up was refused')
+        end
+      end
     end
   end
 end

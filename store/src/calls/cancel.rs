@@ -1,11 +1,12 @@
 //! Cancelling jobs.
 
-use paceline_types::{JobId, JobStatus, ShardIndex};
+use paceline_types::{JobId, JobStatus, ShardIndex, UniqueKey};
 
 use super::MAX_BATCH;
 use super::turn::RETENTION_FAILED;
 use crate::script::{Invocation, Script};
-use crate::wire::reply::Reply;
+use crate::wire::escape::escape;
+use crate::wire::reply::{Reply, text_of};
 use crate::wire::state::status_of;
 use crate::wire::{millis, plain};
 use crate::{Store, StoreError};
@@ -57,6 +58,25 @@ impl Store {
             }
         }
         Ok(answers)
+    }
+}
+
+impl Store {
+    /// The job that holds a unique key, if one does.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn holder(&self, key: &UniqueKey) -> Result<Option<JobId>, StoreError> {
+        let shard = ShardIndex::of_key(key.as_str(), self.shards());
+        let mut command = redis::cmd("GET");
+        command.arg(self.keys(shard)?.unique(&escape(key.as_str())));
+        let bare = text_of("GET", self.link.command(&command).await?)?;
+        if bare.is_empty() {
+            return Ok(None);
+        }
+        JobId::from_bare(&bare)
+            .map(Some)
+            .map_err(|_| StoreError::protocol("GET", "an id", &bare))
     }
 }
 

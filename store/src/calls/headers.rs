@@ -15,11 +15,16 @@ const SIDES: &[(&str, &str)] = &[
     ("commit", include_str!("commit.rs")),
     ("configure", include_str!("config.rs")),
     ("copy_audit", include_str!("audit.rs")),
+    ("delete", include_str!("delete.rs")),
     ("drain", include_str!("node.rs")),
     ("due_schedules", include_str!("schedule/fire.rs")),
+    ("edit", include_str!("edit.rs")),
+    ("expire_jobs", include_str!("expire_jobs.rs")),
     ("expire_nodes", include_str!("leader.rs")),
     ("fire", include_str!("schedule/fire.rs")),
     ("fire_by_hand", include_str!("schedule/by_hand.rs")),
+    ("flush_group", include_str!("group.rs")),
+    ("flush_groups", include_str!("group.rs")),
     ("get", include_str!("read.rs")),
     ("get_limit", include_str!("limits.rs")),
     ("get_schedules", include_str!("schedule/read.rs")),
@@ -28,12 +33,16 @@ const SIDES: &[(&str, &str)] = &[
     ("leave", include_str!("node.rs")),
     ("list_limits", include_str!("limits.rs")),
     ("overdue", include_str!("list/workflows.rs")),
+    ("pause", include_str!("pause.rs")),
     ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),
     ("purge", include_str!("leader.rs")),
     ("purge_dead", include_str!("dead_letters.rs")),
+    ("push_group", include_str!("group.rs")),
     ("put_schedule", include_str!("schedule/put.rs")),
     ("recover", include_str!("recover.rs")),
+    ("report", include_str!("report.rs")),
+    ("requeue", include_str!("requeue.rs")),
     ("resign", include_str!("leadership.rs")),
     ("resume", include_str!("resume.rs")),
     ("retry", include_str!("retry.rs")),
@@ -96,15 +105,26 @@ fn quoted(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// A script's text and those of its helpers.
+fn with_helpers(source: String, texts: &mut Vec<String>) {
+    let helpers: Vec<String> = source
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("--@include ")
+                .or_else(|| line.strip_prefix("--@include-here "))
+        })
+        .map(lua)
+        .collect();
+    texts.push(source);
+    for helper in helpers {
+        with_helpers(helper, texts);
+    }
+}
+
 /// What a script and its helpers emit.
 fn emitted(source: &str) -> BTreeSet<String> {
-    let mut texts = vec![source.to_owned()];
-    texts.extend(
-        source
-            .lines()
-            .filter_map(|line| line.strip_prefix("--@include "))
-            .map(lua),
-    );
+    let mut texts = Vec::new();
+    with_helpers(source.to_owned(), &mut texts);
     EventKind::ALL
         .iter()
         .map(|kind| kind.as_str().to_owned())

@@ -27,7 +27,7 @@ pub struct Survey {
     pub unfinished: usize,
     /// A deadline has passed.
     pub overdue: bool,
-    /// When the next delayed job is due.
+    /// When the next delayed job is due, or a limit has its next token.
     pub next_due_in: Option<Duration>,
     /// A lease ran out, or a dead node still holds runs.
     pub dead_nodes: bool,
@@ -37,12 +37,16 @@ pub struct Survey {
     pub next_firing_in: Option<Duration>,
     /// The event log has grown since the trails of audited jobs were last written.
     pub trails_due: bool,
+    /// When the next timer of a job passes.
+    pub next_timer_in: Option<Duration>,
+    /// When the next group is due.
+    pub next_group_in: Option<Duration>,
 }
 
 /// What a promotion did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Promoted {
-    /// Jobs that wait in their lanes now.
+    /// Jobs that wait in their lanes now, those that a limit lets go on included.
     pub moved: usize,
     /// When the next one is due; zero when more is due already.
     pub next_due_in: Option<Duration>,
@@ -83,6 +87,8 @@ impl Store {
             &keys.leader,
             &keys.recovering,
             &keys.audited,
+            &keys.timers,
+            &keys.groups_due,
             &keys.due_schedules,
             &keys.ended_schedules,
         ];
@@ -97,11 +103,14 @@ impl Store {
             dead_nodes: reply.int()? == 1,
             purgeable: reply.int()? == 1,
             trails_due: reply.int()? == 1,
+            next_timer_in: due_in(reply.int()?),
+            next_group_in: due_in(reply.int()?),
             next_firing_in: due_in(reply.int()?),
         })
     }
 
-    /// Moves delayed jobs that are due to their lanes, at most `max` (up to [`MAX_BATCH`]).
+    /// Moves delayed jobs that are due to their lanes, at most `max` (up to [`MAX_BATCH`]), and lets jobs
+    /// go on that a limit has tokens for by now.
     ///
     /// # Errors
     /// [`Fenced`], or no answer: call again.

@@ -23,8 +23,28 @@ pub struct Beat {
     pub now: UnixMillis,
     /// Whether the node should claim no more; told in the first shard.
     pub drained: bool,
-    /// Running jobs of this node that should stop; repeated until they have settled.
-    pub cancels: Vec<JobId>,
+    /// Runs of this node that should stop; repeated until they have settled.
+    pub cancels: Vec<Cancel>,
+}
+
+/// A run that should stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// The job.
+    pub job: JobId,
+    /// The fencing token of the run.
+    pub run: u64,
+}
+
+impl Cancel {
+    /// Reads `<id> <run>`.
+    fn parse(text: &str) -> Option<Cancel> {
+        let (bare, run) = text.split_once(' ')?;
+        Some(Cancel {
+            job: JobId::from_bare(bare).ok()?,
+            run: run.parse().ok()?,
+        })
+    }
 }
 
 /// The node's lease has ended and its runs may be others', or the data of Redis is gone.
@@ -84,7 +104,7 @@ impl Store {
         let cancels = reply
             .rest()?
             .iter()
-            .filter_map(|bare| JobId::from_bare(bare).ok())
+            .filter_map(|text| Cancel::parse(text))
             .collect();
         Ok(Beat {
             now,
@@ -281,8 +301,8 @@ pub struct CancelFeed {
 /// What a [`CancelFeed`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelSignal {
-    /// This running job should stop.
-    Cancel(JobId),
+    /// This run should stop.
+    Cancel(Cancel),
     /// The connection was made anew: messages may have been missed, the next beat has them.
     Reconnected,
 }
@@ -294,9 +314,9 @@ impl CancelFeed {
             match self.subscription.next().await {
                 Signal::Reconnected => return CancelSignal::Reconnected,
                 Signal::Message(message) => {
-                    let bare = String::from_utf8_lossy(&message);
-                    if let Ok(job) = JobId::from_bare(&bare) {
-                        return CancelSignal::Cancel(job);
+                    let text = String::from_utf8_lossy(&message);
+                    if let Some(cancel) = Cancel::parse(&text) {
+                        return CancelSignal::Cancel(cancel);
                     }
                 }
             }

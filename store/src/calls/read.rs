@@ -1,7 +1,7 @@
 //! Reading jobs.
 
 use bytes::Bytes;
-use paceline_types::{Job, JobId, JobStatus, ShardIndex, UnixMillis};
+use paceline_types::{Job, JobId, JobSpec, JobStatus, ShardIndex, UnixMillis};
 
 use super::MAX_BATCH;
 use super::cancel::by_shard;
@@ -13,11 +13,12 @@ use crate::{Store, StoreError};
 
 pub(crate) static GET: Script = script!("get");
 
-/// The three readings that make up a job.
+/// The readings that make up a job.
 pub(crate) struct Reading {
     pub(crate) record: Bytes,
     pub(crate) state: Bytes,
     pub(crate) token: Bytes,
+    pub(crate) progress: Bytes,
 }
 
 impl Store {
@@ -27,6 +28,20 @@ impl Store {
     /// When there was no answer.
     pub async fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
         Ok(self.jobs(&[job]).await?.pop().flatten())
+    }
+
+    /// One job as of one moment, and what was asked for, but for the keys that only matter when it
+    /// is submitted.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn job_and_spec(&self, job: JobId) -> Result<Option<(Job, JobSpec)>, StoreError> {
+        let readings = self.readings(job.shard(), &[job]).await?;
+        let Some(reading) = readings.first() else {
+            return Ok(None);
+        };
+        let record = JobRecord::parse(&reading.record);
+        Ok(view(job, reading)?.zip(record.map(|record| record.spec)))
     }
 
     /// Jobs of any shards, in the order of the ids; each as of one moment.
@@ -54,7 +69,11 @@ impl Store {
         jobs: &[JobId],
     ) -> Result<Vec<Reading>, StoreError> {
         let keys = self.keys(shard)?;
-        let mut names = vec![keys.events.clone(), keys.runs.clone()];
+        let mut names = vec![
+            keys.events.clone(),
+            keys.runs.clone(),
+            keys.progress.clone(),
+        ];
         for &job in jobs {
             names.push(keys.job(job));
         }
@@ -66,6 +85,7 @@ impl Store {
                     record: reply.bytes()?,
                     state: reply.bytes()?,
                     token: reply.bytes()?,
+                    progress: reply.bytes()?,
                 })
             })
             .collect()
@@ -124,6 +144,7 @@ fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreError> {
             .as_ref()
             .filter(|state| completed && state.letter == 'C')
             .map(|state| state.tail.clone()),
+        progress: Some(reading.progress.clone()).filter(|told| !told.is_empty()),
         skipped: completed && skipped,
         cancel_requested: run.as_ref().is_some_and(|run| run.cancel_requested),
         priority: spec.priority,

@@ -104,10 +104,23 @@ impl Store {
         shard: ShardIndex,
         jobs: &[NewJob],
     ) -> Result<Vec<Result<Submitted, SubmitRefusal>>, StoreError> {
-        debug_assert!(jobs.len() <= MAX_BATCH);
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
+        let call = self.submit_call(shard, jobs)?;
+        read_submitted(jobs, self.link.call(&call).await?)
+    }
+
+    /// The call that accepts jobs of one shard, at most [`MAX_BATCH`], to be sent by somebody else.
+    ///
+    /// # Errors
+    /// When the shard does not exist.
+    pub fn submit_call(
+        &self,
+        shard: ShardIndex,
+        jobs: &[NewJob],
+    ) -> Result<Invocation, StoreError> {
+        debug_assert!(jobs.len() <= MAX_BATCH);
         let keys = self.keys(shard)?;
         let mut names = vec![keys.events.clone()];
         let mut extras: Vec<(usize, &str, String, usize)> = Vec::new();
@@ -134,7 +147,9 @@ impl Store {
                 Due::At(at) => extras.push((index, "a", at.to_string(), 0)),
             }
             if spec.is_examined() {
-                extras.push((index, "x", String::new(), 0));
+                let start = spec.schedule_to_start_timeout;
+                let start = start.map(|limit| millis(limit).max(1).to_string());
+                extras.push((index, "x", start.unwrap_or_default(), 0));
             }
             if spec.audited {
                 extras.push((index, "A", String::new(), 0));
@@ -169,19 +184,39 @@ impl Store {
             call.arg(index).arg(*kind).arg(value).arg(key);
         }
 
-        let mut reply = Reply::list("submit", self.link.call(&call).await?)?;
-        let letters = reply.text()?;
-        if letters.len() != jobs.len() {
-            return Err(StoreError::protocol("submit", "a letter a job", &letters));
-        }
-        jobs.iter()
-            .zip(letters.chars())
-            .map(|(new, letter)| match letter {
-                '+' | '=' => Ok(Ok(Submitted::Created)),
-                _ => verdict(&mut reply, new),
-            })
-            .collect()
+        Ok(call)
     }
+}
+
+/// Reads the reply to a [`Store::submit_call`].
+fn read_submitted(
+    jobs: &[NewJob],
+    reply: redis::Value,
+) -> Result<Vec<Result<Submitted, SubmitRefusal>>, StoreError> {
+    let mut reply = Reply::list("submit", reply)?;
+    let letters = reply.text()?;
+    if letters.len() != jobs.len() {
+        return Err(StoreError::protocol("submit", "a letter a job", &letters));
+    }
+    jobs.iter()
+        .zip(letters.chars())
+        .map(|(new, letter)| match letter {
+            '+' | '=' => Ok(Ok(Submitted::Created)),
+            _ => verdict(&mut reply, new),
+        })
+        .collect()
+}
+
+/// The same of a reply that somebody else's client read: its parts, each a bulk string.
+///
+/// # Errors
+/// When it is not the reply to that call.
+pub fn read_submit_reply<P: AsRef<[u8]>>(
+    jobs: &[NewJob],
+    parts: &[P],
+) -> Result<Vec<Result<Submitted, SubmitRefusal>>, StoreError> {
+    let bulk = |part: &P| redis::Value::BulkString(part.as_ref().to_vec());
+    read_submitted(jobs, redis::Value::Array(parts.iter().map(bulk).collect()))
 }
 
 fn verdict(

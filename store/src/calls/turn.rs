@@ -127,7 +127,8 @@ pub struct TurnReply {
 pub enum Settled {
     /// Accepted, now or by an earlier sending of the same turn.
     Accepted,
-    /// The job had been asked to stop, and ended as cancelled.
+    /// The job had been asked to stop: it ended as cancelled, is dead because it lasted too long, or
+    /// went back to its lane, by who asked.
     Cancelled,
     /// The run is not this node's any more; nothing was changed.
     Fenced,

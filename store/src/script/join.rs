@@ -5,6 +5,10 @@
 /// `read` returns the text of a path below `lua/`. A helper is put in once, where it is first
 /// asked for, after the helpers that it asks for itself. A `#!lua` line stays the first one.
 ///
+/// `--@include-here path` puts a helper in although it stands elsewhere, where it cannot be seen from
+/// here: for the inside of a function, which alone sees it. What it asks for is put in if it stands
+/// nowhere above.
+///
 /// # Errors
 /// A sentence that names the file, when one is missing, includes itself, or is a helper with a
 /// `#!lua` line of its own.
@@ -37,6 +41,11 @@ fn include(
     for line in text.lines() {
         if let Some(helper) = line.strip_prefix("--@include ") {
             include(helper.trim(), read, open, done, joined)?;
+        } else if let Some(helper) = line.strip_prefix("--@include-here ") {
+            let helper = helper.trim();
+            let mut above = done.clone();
+            above.retain(|known| known != helper);
+            include(helper, read, open, &mut above, joined)?;
         } else {
             joined.push_str(line);
             joined.push('\n');

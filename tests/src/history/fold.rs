@@ -54,12 +54,28 @@ impl JobFold {
             (Place::Delayed, K::JobDispatched) => Place::Waiting,
             (Place::Paused, K::JobResumed) => Place::Waiting,
             (Place::Waiting, K::JobStarted) => self.start(event)?,
-            (Place::Ended(K::JobDead | K::JobCancelled), K::JobRetrying) => {
+            // The end of a run that was given up tells nothing of the job.
+            (Place::Running { run, .. }, K::JobFenced) if event.run == Some(*run) => {
+                return Err(format!("the end of run {run} was refused while it is on"));
+            }
+            (place, K::JobFenced) if *place != Place::Unknown => return Ok(()),
+            (
+                Place::Ended(K::JobDead | K::JobScheduleToStartTimeout | K::JobCancelled),
+                K::JobRetrying,
+            ) => {
                 self.attempts = 0;
                 Place::Waiting
             }
             (Place::Waiting | Place::Delayed | Place::Paused, K::JobCancelled) => {
                 Place::Ended(K::JobCancelled)
+            }
+            (Place::Waiting | Place::Delayed, K::JobPaused) => Place::Paused,
+            (Place::Waiting, K::JobScheduleToStartTimeout) => {
+                Place::Ended(K::JobScheduleToStartTimeout)
+            }
+            // It lasted too long, and did not run when that was found.
+            (Place::Waiting | Place::Delayed | Place::Paused, K::JobDead) => {
+                Place::Ended(K::JobDead)
             }
             (Place::Running { attempt, run }, kind) => {
                 let (attempt, run) = (*attempt, *run);

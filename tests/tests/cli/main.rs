@@ -7,11 +7,14 @@ mod crash;
 mod dev;
 mod files;
 mod followed;
+mod groups;
 mod health;
+mod limits;
 mod looking;
 mod old_redis;
 mod programs;
 mod schedules;
+mod steer;
 mod steering;
 mod wrong;
 

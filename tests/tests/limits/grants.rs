@@ -86,6 +86,8 @@ async fn a_granted_job_has_one_place_however_often_it_is_cancelled() {
 async fn a_grant_that_runs_out_goes_to_the_next() {
     let bay = Bay::new().await;
     let jobs = granted(&bay).await;
+    // Declared anew, the key is looked at, and still is when the grant ends.
+    bay.limit("k", at_once(1)).await;
     let due = bay.promote().await.unwrap();
     assert!(
         due <= Duration::from_secs(30),

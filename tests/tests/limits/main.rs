@@ -12,6 +12,7 @@ use paceline_types::{JobId, Limit, LimitKey, NodeId, Priority, Rate, Settlement,
 use redis::AsyncTypedCommands;
 use redis::aio::MultiplexedConnection;
 
+mod cost;
 mod grants;
 mod keys;
 mod model;

@@ -78,6 +78,34 @@ async fn nobody_passes_those_that_wait() {
     assert_eq!(bay.drain(1).await, [old[2], new]);
 }
 
+/// Jobs behind those that are parked are found by the same claim, also where a node asks for one only,
+/// as long as it has looked at less than a hundred.
+#[tokio::test]
+async fn a_claim_looks_behind_those_that_it_parks() {
+    let bay = Bay::new().await;
+    bay.limit("k", at_once(1)).await;
+    let first = bay.job(&["k"]).await;
+    bay.jobs(90, &["k"]).await;
+    let free = bay.jobs(2, &[]).await;
+    assert_eq!(ids(&bay.claim(1).await), [first]);
+    assert_eq!(ids(&bay.claim(1).await), free[..1]);
+    assert_eq!(bay.uses("k").await, (1, 90));
+    bay.jobs(250, &["k"]).await;
+    let last = bay.job(&[]).await;
+    assert_eq!(ids(&bay.claim(1).await), free[1..]);
+    let mut turns = 0;
+    loop {
+        let reply = bay.turn(&[], 1).await;
+        turns += 1;
+        if !reply.claimed.is_empty() {
+            assert_eq!(ids(&reply.claimed), [last]);
+            break;
+        }
+        assert!(reply.more, "there is more to look at");
+    }
+    assert_eq!(turns, 3);
+}
+
 /// Jobs behind those that are parked are found by the same claim or the next one.
 #[tokio::test]
 async fn jobs_that_are_parked_hold_up_no_other() {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use paceline_tests::{History, eventually, log};
-use paceline_types::{Event, EventKind, Limit, Priority, Rate, Tier};
+use paceline_types::{Event, EventKind, JobStatus, Limit, Priority, Rate, Tier};
+use redis::AsyncTypedCommands;
 
-use crate::{Bay, LONG, a_second, at_once};
+use crate::{Bay, LONG, a_second, at_once, ids};
 
 /// When jobs began, by the server's clock.
 fn starts(events: &[Event]) -> Vec<u64> {
@@ -103,6 +104,25 @@ async fn the_leader_sleeps_until_the_next_token() {
     bay.limit("k", at_once(1)).await;
     bay.jobs(1, &["k"]).await;
     assert_eq!(bay.drain(5).await.len(), 1);
+}
+
+/// A token that comes goes to who waited for it first, not to who comes by before the leader looks.
+#[tokio::test]
+async fn a_token_goes_to_who_waited_first() {
+    let bay = Bay::new().await;
+    bay.limit("k", a_second(0.01, 1)).await;
+    let jobs = bay.jobs(2, &["k"]).await;
+    bay.complete(&bay.claim(2).await).await;
+    let mut raw = bay.raw.clone();
+    let full = raw.hdel(bay.redis_key("buckets"), "k").await.unwrap();
+    assert_eq!(full, 1, "the bucket is full again");
+    let late = bay.job(&["k"]).await;
+    assert!(bay.claim(2).await.is_empty());
+    assert_eq!(bay.uses("k").await, (0, 2));
+    raw.zadd(bay.redis_key("wakes"), "k", 1).await.unwrap();
+    bay.promote().await;
+    assert_eq!(ids(&bay.claim(2).await), jobs[1..]);
+    assert_eq!(bay.bench.status(late).await, JobStatus::Pending);
 }
 
 /// Contract row 5: the rate of a tier, shared by all nodes, holds up no other tier.

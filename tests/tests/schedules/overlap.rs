@@ -91,7 +91,8 @@ async fn a_replaced_run_is_fenced_and_its_node_is_told() {
             .store()
             .beat(Bench::SHARD, worker, None, Duration::from_secs(60))
             .await;
-        beat.expect("a lease").cancels
+        let cancels = beat.expect("a lease").cancels.into_iter();
+        cancels.map(|cancel| cancel.job).collect::<Vec<_>>()
     };
     assert_eq!(beat().await, [old.job], "told to stop");
     assert!(

@@ -1,10 +1,11 @@
 //! A page costs what it holds, whatever number of jobs there is (row 113, W38): counted in what
 //! the server was asked and answered.
 
-use paceline_client::{Client, JobFilter, JobStatus, PayloadFilter, TaskType};
+use paceline_client::{Client, JobFilter, JobStatus, PayloadFilter, Reason, TaskType};
 use paceline_store::StoreOptions;
 use paceline_store::calls::submit::NewJob;
 use paceline_tests::{Bench, RedisServer, store_at};
+use paceline_types::why::MOST_AHEAD;
 use paceline_types::{NodeId, Settlement};
 
 /// What a server has done so far: commands, and bytes that it answered.
@@ -118,4 +119,18 @@ async fn a_page_costs_the_same_among_two_hundred_thousand_jobs() {
             "{name}: {bytes} bytes, {few_bytes} before"
         );
     }
+    // The last of them in the lane: what is ahead is counted to a bound.
+    let last = Bench::job_id((1 << 40) + 99_999);
+    let before = done_by(&redis).await;
+    let why = client.why(last).await.unwrap();
+    let after = done_by(&redis).await;
+    let behind = Reason::Behind { ahead: MOST_AHEAD };
+    assert!(why.reasons.contains(&behind), "{why:?}");
+    // Counting looks at the holes of each entry, of which there are a hundred jobs.
+    let counting = 10 * 4 + MOST_AHEAD / 100;
+    assert!(
+        after.0 - before.0 < counting + 50,
+        "{} commands",
+        after.0 - before.0
+    );
 }

@@ -149,6 +149,26 @@ feature_test! {
         ride.stop().await;
     }
 
+    /// Contract row 111: a handler that runs as many jobs as it may, on a node with free slots.
+    async fn a_full_handler_is_told(env: Env) {
+        let gate = Gate::default();
+        let one = HandlerOptions { concurrency: Some(1), ..options() };
+        let ride = env
+            .ride(|it| it.concurrency(8).serve("t", one, gate.clone(), async |gate: Gate, _, _| {
+                gate.pass().await;
+                Ok(done())
+            }))
+            .await;
+        let client = &ride.client;
+        let first = client.submit_raw("t", json!(0)).await.unwrap().id();
+        client.until(first, JobStatus::Running).await;
+        let second = client.submit_raw("t", json!(1)).await.unwrap().id();
+        is_told(client, second, |told| *told == [Reason::HandlerFull { nodes: 1 }]).await;
+        gate.open();
+        client.ended(second).await;
+        ride.stop().await;
+    }
+
     /// Contract row 111: tiers and types that are paused by hand, a node that drains.
     async fn what_was_steered_by_hand_is_told_first(env: Env) {
         let ride = env

@@ -270,6 +270,17 @@ fn crowded(facts: &Facts, nodes: &[&NodeInfo], reasons: &mut Vec<Reason>) {
         });
         return;
     }
+    let is_full = |node: &NodeInfo| {
+        let handler = handler_of(node, &facts.job.task_type);
+        handler.is_some_and(|handler| node.full_handlers.contains(handler))
+    };
+    let with_slots: Vec<_> = nodes.iter().filter(|node| free(node)).collect();
+    if with_slots.iter().all(|node| is_full(node)) {
+        reasons.push(Reason::HandlerFull {
+            nodes: with_slots.len(),
+        });
+        return;
+    }
     let limit = |node: &&NodeInfo| {
         let handler = handler_of(node, &facts.job.task_type)?;
         facts.settings.of_handler(handler).concurrency

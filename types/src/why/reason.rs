@@ -152,6 +152,11 @@ pub enum Reason {
         /// Jobs that they may run.
         slots: u32,
     },
+    /// Its handler runs as many jobs as it may, on every node that serves it and has free slots.
+    HandlerFull {
+        /// Those nodes.
+        nodes: usize,
+    },
     /// The setting of its handler allows few runs at once on each node.
     Concurrency {
         /// Most runs at once on each node.

@@ -163,6 +163,14 @@ impl Reason {
                     "nodes that serve it"
                 )
             ),
+            Reason::HandlerFull { nodes } => format!(
+                "its handler runs as many jobs as it may on {}",
+                counted(
+                    u64::try_from(*nodes).unwrap_or(0),
+                    "node that serves it",
+                    "nodes that serve it"
+                )
+            ),
             Reason::Concurrency { most } => {
                 format!(
                     "each node runs at most {most} jobs of its handler at once, by its settings"

@@ -44,6 +44,7 @@ fn facts() -> Facts {
         consecutive_errors: 0,
         last_error: None,
         result: None,
+        progress: None,
         skipped: false,
         cancel_requested: false,
         priority: Priority::default(),
@@ -272,6 +273,28 @@ fn nodes_that_do_not_claim_it_for_now_are_told() {
             it.nodes[1].pool_stats.running_workers = 4;
         },
         &["all slots are taken on 1 node that serves it: 4 of 4 run"],
+    );
+}
+
+#[test]
+fn a_handler_that_is_full_everywhere_is_told() {
+    let full = |it: &mut Facts, place: usize| {
+        it.nodes[place].full_handlers.insert("mail".into());
+    };
+    is_told(
+        |it| {
+            it.nodes.push(node("b", &[("mail", "")]));
+            full(it, 0);
+            full(it, 1);
+        },
+        &["its handler runs as many jobs as it may on 2 nodes that serve it"],
+    );
+    is_told(
+        |it| {
+            it.nodes.push(node("b", &[("mail", "")]));
+            full(it, 0);
+        },
+        &["nothing stands in its way: the next claim takes it"],
     );
 }
 

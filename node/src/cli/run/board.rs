@@ -89,7 +89,9 @@ impl Board {
                 row.error = Some("its node died".to_owned());
             }
             EventKind::JobCompleted => row.end_run(JobStatus::Completed, event),
-            EventKind::JobDead => row.end_run(JobStatus::Dead, event),
+            EventKind::JobDead | EventKind::JobScheduleToStartTimeout => {
+                row.end_run(JobStatus::Dead, event)
+            }
             EventKind::JobCancelled => row.end_run(JobStatus::Cancelled, event),
             // A failure that is allowed counts as done for the workflow, but stays what it was.
             EventKind::WorkflowTaskCompleted if !row.status.is_terminal() => {

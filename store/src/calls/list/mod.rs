@@ -6,6 +6,7 @@
 //! not at all. Each job in it is as of one moment.
 
 mod cursor;
+mod groups;
 mod jobs;
 mod payload;
 mod schedules;
@@ -13,7 +14,7 @@ mod sources;
 mod walk;
 mod workflows;
 
-use paceline_types::{Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow};
+use paceline_types::{Group, Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow};
 
 pub use cursor::CursorError;
 pub use payload::{PayloadFilter, PayloadFilterError};
@@ -99,6 +100,9 @@ pub type JobPage = Page<Job>;
 
 /// A page of workflows, without their tasks.
 pub type WorkflowPage = Page<Workflow>;
+
+/// A page of groups.
+pub type GroupPage = Page<Group>;
 
 /// Why a list was not read.
 #[derive(Debug, thiserror::Error)]

@@ -101,7 +101,10 @@ impl End<'_> {
                 } else {
                     unused
                 };
-                ('R', attempt, delay(wait), error.as_str())
+                // Before the job's whole time is over it must have begun.
+                let timed = settle.followed.iter().any(|field| field.starts_with('M'));
+                let code = if timed { 'r' } else { 'R' };
+                (code, attempt, delay(wait), error.as_str())
             }
             Settlement::Repeat { delay } => ('P', unused, millis(*delay), ""),
             Settlement::Paused { after, error } => (
