@@ -26,6 +26,7 @@ use crate::Client;
 const PARCELS: usize = 4;
 
 /// What a subscription delivers.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are events")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {
     /// Something happened.

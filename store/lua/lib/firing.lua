@@ -10,17 +10,20 @@ local function end_now(id, reason, retention)
     cancel_job(id, reason, retention)
     return
   end
-  ask_to_stop(id, token)
+  local node = string.sub(token, 2, 27)
+  local attempt, run = string.match(string.sub(token, 43), '^(%d+)\31(%d+)')
   redis.call('HDEL', prefix .. 'runs', id)
   redis.call('HDEL', prefix .. 'doomed', id)
+  redis.call('SADD', prefix .. 'cancels:' .. node, id .. ' ' .. run)
+  redis.call('PUBLISH', prefix .. 'cancel:' .. node, id .. ' ' .. run)
   local ident, policy = job_header(id)
   if not ident then return end
   local state = parse_state(read_state(id))
-  local attempt, run = string.match(string.sub(token, 43), '^(%d+)\31(%d+)')
   state.attempt, state.run = tonumber(attempt), tonumber(run) + 1
   local workflow = in_workflow(ident)
   write_state(id, format_state('X', state, removal_time(retention, workflow), reason))
   follow_policy(policy, id, true)
+  -- The event is of the run that ends.
   local detail = detail_of(attempt, run, ident)
   emit_job('job.cancelled', id, detail, reason)
   book_end(id, 'X', detail, retention, workflow, reason)
@@ -61,8 +64,7 @@ local function make_job(step, firing)
     emit_job('job.scheduled', id, detail)
     ring('bell!leader')
   else
-    local start = policy_field(policy, 'S')
-    if start then redis.call('ZADD', prefix .. 'timers', 'NX', now + start, 'S' .. id) end
+    arm_start(id, policy)
     enqueue_packs(step.lane, step.mark, id, 1)
     emit_job('job.enqueued', id, detail)
   end

@@ -227,7 +227,8 @@ feature_test! {
                 let job = context.job_id();
                 pen.note((job, true));
                 // Longer than the interval, so that firings find it running.
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                let long = Duration::from_millis(300);
+                let _ = tokio::time::timeout(long, context.cancelled()).await;
                 pen.note((job, false));
                 done()
             }))
