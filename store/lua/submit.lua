@@ -1,13 +1,14 @@
 #!lua
 --[[ submit: accepts up to 100 jobs, each on its own terms.
   keys    1 events, then the unique and idempotency keys
-  args    1 event cap, 2 number of groups of jobs that follow one another with one lane, 3 number
-          of jobs, 4 plain ('1' when no job has extras and no id is there twice), for each group:
-          lane, jobs, packs of ids; then for each job '<ident> <policy>\n<body>', then
+  args    1 event cap, 2 number of groups of jobs that follow one another with one lane and one
+          mark, 3 number of jobs, 4 plain ('1' when no job has extras and no id is there twice), for
+          each group: lane, mark ('l' and the keys of its limits joined by US), jobs, packs of ids;
+          then for each job '<ident> <policy>\n<body>', then
           extras, four each: job (from 1), kind, value, index in KEYS (0: none)
           kinds  u  unique key            i  idempotency key, kept for value ms
                  d  delay in ms           a  due at ms          t  tag
-                 x  the claim must look at the job by itself; it must start within value ms, if any
+                 x  it must start within value ms
                  A  its events are kept with it
   reply   {one letter a job: '+' created, '=' sent before, '?' see below,
            for each '?': '=<id>' made before by the idempotency key, '!u<id>' the unique key is
@@ -21,20 +22,27 @@
 --@include lib/auditing.lua
 
 local cap, groups, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local bodies = 4 + 3 * groups
+local bodies = 4 + 4 * groups
+
+-- The mark of an entry in a lane, and what stands beside it.
+local function mark_of(text)
+  local keys = string.sub(text, 2)
+  return string.sub(text, 1, 1), keys ~= '' and keys or nil
+end
 
 -- All jobs are alike but for id and body, and none of them is known: the usual call.
 local function submit_plain()
   local records, names = {}, {}
-  for group = 5, bodies, 3 do unpack_ids(ARGV[group + 2], names, prefix .. 'j:') end
+  for group = 5, bodies, 4 do unpack_ids(ARGV[group + 3], names, prefix .. 'j:') end
   local created = now .. ' '
   for i = 1, count do
     records[2 * i - 1], records[2 * i] = names[i], created .. ARGV[bodies + i]
   end
   if redis.call('MSETNX', unpack(records)) == 0 then return false end
-  for group = 5, bodies, 3 do
-    local lane, jobs, packs = ARGV[group], tonumber(ARGV[group + 1]), ARGV[group + 2]
-    enqueue_packs(lane, 'j', packs, jobs)
+  for group = 5, bodies, 4 do
+    local lane, jobs, packs = ARGV[group], tonumber(ARGV[group + 2]), ARGV[group + 3]
+    local mark, keys = mark_of(ARGV[group + 1])
+    enqueue_packs(lane, mark, packs, jobs, keys)
     emit_jobs('job.enqueued', packs, jobs, '0' .. US .. '0' .. US .. lane)
   end
   return true
@@ -54,14 +62,14 @@ end
 -- Keys that this call has set, and records that it will set.
 local held, made = {}, {}
 
--- What stands in the way of a job with extras, when it is due, and the mark that it waits with.
+-- What stands in the way of a job with extras, and when it is due.
 local function examine(list)
-  local due, verdict, mark = nil, nil, 'j'
+  local due, verdict
   for _, extra in ipairs(list) do
     local kind, value, name = extra[1], extra[2], extra[3]
     if kind == 'i' then
       local first = held[name] or redis.call('GET', name)
-      if first then return nil, '=' .. first, mark end
+      if first then return nil, '=' .. first end
     elseif kind == 'u' then
       local holder = held[name] or redis.call('GET', name)
       if holder then verdict = '!u' .. holder end
@@ -70,11 +78,9 @@ local function examine(list)
     elseif kind == 'a' then
       due = tonumber(value)
       if due <= now then verdict = verdict or '!p' .. now end
-    elseif kind == 'x' then
-      mark = 's'
     end
   end
-  return due, verdict, mark
+  return due, verdict
 end
 
 -- Sets what the extras of an accepted job ask for.
@@ -91,7 +97,7 @@ local function keep_extras(id, list, due)
       redis.call('ZADD', prefix .. 'tag:' .. value, now, id)
     elseif kind == 'A' then
       audit(id)
-    elseif kind == 'x' and value ~= '' and not due then
+    elseif kind == 'x' and not due then
       redis.call('ZADD', prefix .. 'timers', now + value, 'S' .. id)
     end
   end
@@ -101,17 +107,18 @@ end
 local function submit_each()
   local extras, letters, details, records = read_extras(), {}, {}, {}
   local place = 0
-  for group = 5, bodies, 3 do
+  for group = 5, bodies, 4 do
     local lane = ARGV[group]
+    local mark, keys = mark_of(ARGV[group + 1])
     local detail = '0' .. US .. '0' .. US .. lane
-    for _, id in ipairs(unpack_ids(ARGV[group + 2], {})) do
+    for _, id in ipairs(unpack_ids(ARGV[group + 3], {})) do
       place = place + 1
       local name, list = prefix .. 'j:' .. id, extras[place]
-      local due, verdict, mark = nil, nil, 'j'
+      local due, verdict
       if made[name] or redis.call('EXISTS', name) == 1 then
         verdict = '='
       elseif list then
-        due, verdict, mark = examine(list)
+        due, verdict = examine(list)
       end
       if not verdict then
         verdict = '+'
@@ -122,7 +129,7 @@ local function submit_each()
           -- It may be due before the moment that the leader sleeps until.
           ring('bell!leader')
         else
-          enqueue_packs(lane, mark, id, 1)
+          enqueue_packs(lane, mark, id, 1, keys)
           emit_job('job.enqueued', id, detail)
         end
         made[name] = true

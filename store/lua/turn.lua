@@ -9,7 +9,7 @@
                    R retry, r the same of a job whose max duration runs, P repeat (number: delay
                    in ms)   Z pause (number: ms, 0 by hand)
                    L hand back
-          number of fields to follow, then for each: settle (from 1), field of its policy
+          number of fields of their policies to follow, then for each: field, settles (from 1)
           most to claim (0: none), weights of high, normal, low, ticket, handlers,
           for each handler: pattern, version ('' any), free slots
   reply   {one letter a settle: '.' done, 'c' as the wish to stop it said, 'r' done before, 'f' fenced,

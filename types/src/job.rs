@@ -113,8 +113,13 @@ impl JobSpec {
     /// Whether a claim must look at the job by itself before it may start.
     #[must_use]
     pub fn is_examined(&self) -> bool {
-        !self.limits.is_empty()
-            || self.schedule_to_start_timeout.is_some()
+        !self.limits.is_empty() || self.has_time_limits()
+    }
+
+    /// Whether it must start, end or give a sign of life in time.
+    #[must_use]
+    pub fn has_time_limits(&self) -> bool {
+        self.schedule_to_start_timeout.is_some()
             || self.max_duration.is_some()
             || self.heartbeat_timeout.is_some()
     }

@@ -97,8 +97,10 @@ local function pick(picked, lane, mark, ids, first, last, packs, items)
     end
     return
   end
-  if not segment or segment.mark ~= mark or segment.lane ~= lane then
-    segment = { lane = lane, mark = mark, first = #all + 1, packs = {}, items = {} }
+  local keys
+  if mark == 'l' then keys, items = items, nil end
+  if not segment or segment.mark ~= mark or segment.lane ~= lane or segment.keys ~= keys then
+    segment = { lane = lane, mark = mark, keys = keys, first = #all + 1, packs = {}, items = {} }
     picked[#picked + 1] = segment
   end
   for place = first, last do all[#all + 1] = ids[place] end
@@ -239,7 +241,11 @@ local function begin_runs(picked, node, claims, begun)
         kept[#kept + 1], records[#records + 1] = ids[place], found[place]
       end
     end
-    if segment.mark == 's' and #kept > 0 then
+    if segment.keys and #kept > 0 then
+      local stay
+      kept, records, stay = limits().take_all(kept, records, segment.keys)
+      if stay > 0 then picked.stayed[segment.lane] = (picked.stayed[segment.lane] or 0) + stay end
+    elseif segment.mark == 's' and #kept > 0 then
       local policy = string.match(records[1], '^%d+ %S+ (%S+)')
       if string.find(US .. policy, '\31[lSMH]') and not may_start(kept[1], records[1], policy) then
         kept = {}
@@ -264,7 +270,7 @@ local function begin_runs(picked, node, claims, begun)
       local packs = complete and table.concat(segment.packs, ',') or pack(kept)
       local upstreams = {}
       local mark = segment.mark
-      if mark == 'j' then
+      if mark == 'j' or mark == 'l' then
         emit_jobs('job.started', packs, #kept, begins .. US .. segment.lane)
       elseif mark == 's' then
         local ident = string.match(records[1], '^%d+ (%S+)')

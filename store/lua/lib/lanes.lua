@@ -3,8 +3,8 @@
 -- that wait in it. An entry holds jobs that came together: a mark, and their ids as packs. The
 -- mark tells the claim what to look at: 'j' jobs outside of workflows that had no run, 'w' those of
 -- workflows, 'u' the same with upstream jobs, 's' any with a state record. With w and u stand items,
--- id US ident of each, joined by RS. A job
--- whose policy asks for more than a free slot has the mark 's' from the beginning.
+-- id US ident of each, joined by RS. 'l' is as 'j' with limits, the same of all jobs of the entry: their
+-- keys stand beside them, joined by US. A job that has limits in time is 's' from the beginning.
 --   waiting       hash, lane to how many jobs wait in it, and lane with ',' behind it to how many
 --                 jobs of its oldest entry were claimed already
 --   holes:<lane>  set, jobs that have left their places in the lane, which are still there. A job

@@ -82,11 +82,11 @@ local function limits()
     return oldest and (not arrival or tonumber(oldest) < arrival)
   end
 
-  local function spend(key)
+  local function spend(key, count)
     local limit = limit_of(key)
     if not limit.rate then return end
-    local left = self.bucket_without(limit.tokens, 1)
-    limit.tokens = math.max(0, limit.tokens - 1)
+    local left = self.bucket_without(limit.tokens, count)
+    limit.tokens = math.max(0, limit.tokens - count)
     redis.call('HSET', prefix .. 'buckets', key, left)
   end
 
@@ -136,9 +136,48 @@ local function limits()
         return false
       end
     end
-    for _, key in ipairs(wanted) do spend(key) end
+    for _, key in ipairs(wanted) do spend(key, 1) end
     for _, key in ipairs(keys) do redis.call('ZADD', held(key), '+inf', id) end
     return true
+  end
+
+  -- How many jobs that hold nothing yet a key has room for; none before those that wait there.
+  local function room_of(key, at_most)
+    local limit = limit_of(key)
+    if not limit.declared then return at_most end
+    if redis.call('EXISTS', blocked(key)) == 1 then return 0 end
+    local room = at_most
+    if limit.rate then room = math.min(room, math.floor(limit.tokens + 1 - TOKEN)) end
+    if limit.most then room = math.min(room, limit.most - redis.call('ZCARD', held(key))) end
+    return math.max(0, room)
+  end
+
+  -- The same as `take` for jobs that are claimed for the first time and have the same keys, joined by
+  -- US. Returns those that may start, their records, and how many are parked.
+  function self.take_all(ids, records, joined)
+    local keys, room = {}, #ids
+    for key in string.gmatch(joined, '[^\31]+') do keys[#keys + 1] = key end
+    for _, key in ipairs(keys) do room = room_of(key, room) end
+    if room > 0 then
+      local members = {}
+      for place = 1, room do
+        members[2 * place - 1], members[2 * place] = '+inf', ids[place]
+      end
+      for _, key in ipairs(keys) do
+        spend(key, room)
+        redis.call('ZADD', held(key), unpack(members))
+      end
+    end
+    if room == #ids then return ids, records, 0 end
+    local kept, of_kept, stay = {}, {}, 0
+    for place, id in ipairs(ids) do
+      if place <= room or self.take(id, keys) then
+        kept[#kept + 1], of_kept[#of_kept + 1] = id, records[place]
+      else
+        stay = stay + 1
+      end
+    end
+    return kept, of_kept, stay
   end
 
   -- Gives parked jobs their slots, and places in a lane that is claimed before others.
@@ -146,7 +185,7 @@ local function limits()
     redis.call('ZREM', blocked(key), id)
     redis.call('ZREM', prefix .. 'blocked', id)
     for _, wanted in ipairs(keys) do
-      spend(wanted)
+      spend(wanted, 1)
       redis.call('ZADD', held(wanted), now + GRANT_MS, id)
       self.wake_at(wanted, now + GRANT_MS)
     end
@@ -160,6 +199,7 @@ local function limits()
   local function hand_out(key)
     local parked = redis.call('ZRANGE', blocked(key), 0, looks - 1, 'WITHSCORES')
     local granted = 0
+    if #parked == 0 then return 0 end
     for i = 1, #parked, 2 do
       if not has_room(key) then
         await_token(key)
@@ -214,6 +254,14 @@ local function limits()
       redis.call('ZREM', prefix .. 'blocked', id)
     end
     if redis.call('ZREM', held(key), id) == 1 then
+      freed[#freed + 1] = key
+      before_lanes = self.hand_on
+    end
+  end
+
+  -- The same for runs that ended.
+  function self.release_all(key, ids)
+    if redis.call('ZREM', held(key), unpack(ids)) > 0 then
       freed[#freed + 1] = key
       before_lanes = self.hand_on
     end

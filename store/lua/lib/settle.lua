@@ -196,16 +196,25 @@ local function settle(groups, at, cancelled_retention)
   return at
 end
 
--- What follows from runs that were settled now: how many fields, then place and field of each.
+-- What follows from runs that were settled now: how many fields, then each with its places.
 local function follow_settles(at)
   local count = tonumber(ARGV[at + 1])
   at = at + 1
   for _ = 1, count do
-    local place = tonumber(ARGV[at + 1])
-    local answer = answers[place]
-    if answer == '.' or answer == 'c' then
-      follow_field(ARGV[at + 2], followed_ids[place], ended[place] ~= nil)
+    local field, slots = ARGV[at + 1], {}
+    local is_limit = string.sub(field, 1, 1) == 'l'
+    for digits in string.gmatch(ARGV[at + 2], '%d+') do
+      local place = tonumber(digits)
+      local answer = answers[place]
+      if answer ~= '.' and answer ~= 'c' then
+        -- It was settled before, or is not this node's.
+      elseif is_limit then
+        slots[#slots + 1] = followed_ids[place]
+      else
+        follow_field(field, followed_ids[place], ended[place] ~= nil)
+      end
     end
+    if #slots > 0 then limits().release_all(string.sub(field, 2), slots) end
     at = at + 2
   end
   return at

@@ -1,5 +1,7 @@
 //! Accepting jobs.
 
+use std::borrow::Cow;
+
 use paceline_types::job::Due;
 use paceline_types::{JobId, JobSpec, LimitKey, ShardIndex, UniqueKey, UnixMillis};
 
@@ -8,7 +10,7 @@ use crate::script::{Invocation, Script};
 use crate::wire::escape::escape;
 use crate::wire::pack::pack;
 use crate::wire::reply::Reply;
-use crate::wire::{job, millis};
+use crate::wire::{US, job, millis};
 use crate::{Store, StoreError};
 
 pub(crate) static SUBMIT: Script = script!("submit");
@@ -146,10 +148,8 @@ impl Store {
                 Due::In(delay) => extras.push((index, "d", millis(delay).max(1).to_string(), 0)),
                 Due::At(at) => extras.push((index, "a", at.to_string(), 0)),
             }
-            if spec.is_examined() {
-                let start = spec.schedule_to_start_timeout;
-                let start = start.map(|limit| millis(limit).max(1).to_string());
-                extras.push((index, "x", start.unwrap_or_default(), 0));
+            if let Some(limit) = spec.schedule_to_start_timeout {
+                extras.push((index, "x", millis(limit).max(1).to_string(), 0));
             }
             if spec.audited {
                 extras.push((index, "A", String::new(), 0));
@@ -160,12 +160,17 @@ impl Store {
         // In one go if they are alike and no id is there twice, as of jobs that are made in order.
         let in_order = jobs.windows(2).all(|two| two[0].id < two[1].id);
         let payloads: usize = jobs.iter().map(|new| new.spec.payload.len() + 64).sum();
-        let same_lane = |one: &NewJob, next: &NewJob| job::same_lane(&one.spec, &next.spec);
-        let groups = || jobs.chunk_by(same_lane);
+        let alike = |one: &NewJob, next: &NewJob| {
+            let (one, next) = (&one.spec, &next.spec);
+            job::same_lane(one, next)
+                && one.limits == next.limits
+                && one.has_time_limits() == next.has_time_limits()
+        };
+        let groups = || jobs.chunk_by(alike);
         let mut call = Invocation::with_capacity(
             &SUBMIT,
             &names,
-            4 + 3 * groups().count() + jobs.len() + 4 * extras.len(),
+            4 + 4 * groups().count() + jobs.len() + 4 * extras.len(),
             payloads,
         );
         call.arg(self.shared.event_cap)
@@ -174,6 +179,7 @@ impl Store {
             .arg(i32::from(extras.is_empty() && in_order));
         for group in groups() {
             call.arg(job::lane(&group[0].spec))
+                .arg(mark(&group[0].spec))
                 .arg(group.len())
                 .arg(pack(group.iter().map(|new| new.id)));
         }
@@ -186,6 +192,19 @@ impl Store {
 
         Ok(call)
     }
+}
+
+/// What a claim must look at before it starts such a job, see `lua/lib/lanes.lua`.
+fn mark(spec: &JobSpec) -> Cow<'static, str> {
+    if spec.has_time_limits() {
+        return Cow::Borrowed("s");
+    }
+    if spec.limits.is_empty() {
+        return Cow::Borrowed("j");
+    }
+    let keys = spec.limits.iter().map(|key| escape(key.as_str()));
+    let keys: Vec<_> = keys.collect();
+    Cow::Owned(format!("l{}", keys.join(&US.to_string())))
 }
 
 /// Reads the reply to a [`Store::submit_call`].

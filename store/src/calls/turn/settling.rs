@@ -1,5 +1,7 @@
 //! Settles as the script takes them.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use paceline_types::Settlement;
@@ -43,18 +45,25 @@ pub(super) fn add_settles(call: &mut Invocation, settles: &[Settle]) {
     }
 }
 
-/// What the script must see to beside the jobs' states.
+/// What the script must see to beside the jobs' states: each field once, with the settles that have
+/// it.
 pub(super) fn add_followed(call: &mut Invocation, settles: &[Settle]) {
-    call.arg(
-        settles
-            .iter()
-            .map(|settle| settle.followed.len())
-            .sum::<usize>(),
-    );
+    let mut followed: Vec<(&str, String)> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
     for (index, settle) in settles.iter().enumerate() {
         for field in &settle.followed {
-            call.arg(index + 1).arg(&**field);
+            let place = *known.entry(field).or_insert(followed.len());
+            if place == followed.len() {
+                followed.push((field, String::new()));
+            }
+            let settles = &mut followed[place].1;
+            // Writing to a string does not fail.
+            let _ = write!(settles, "{} ", index + 1);
         }
+    }
+    call.arg(followed.len());
+    for (field, settles) in followed {
+        call.arg(field).arg(settles);
     }
 }
 
