@@ -1,0 +1,52 @@
+//! The built-in task types, where they work as long as a program takes (row 23).
+
+use std::time::Duration;
+
+use paceline_node::builtin::{self, BuiltinOptions};
+use paceline_tests::{Env, SOON, feature_test, story, within};
+use paceline_types::EventKind::{JobCompleted, JobEnqueued, JobStarted};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+/// How long they may be silent.
+const SILENCE: Duration = Duration::from_millis(700);
+/// How long they work: several times as long.
+const WORK: Duration = Duration::from_secs(2);
+
+/// The address of a server that answers one request, after a while.
+async fn slow_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::time::sleep(WORK).await;
+        let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    });
+    format!("http://{address}")
+}
+
+feature_test! {
+    /// Contract row 23: a built-in that works on gives signs of life, and its first attempt completes.
+    async fn a_builtin_that_works_is_not_taken_for_hung(env: Env) {
+        let options = BuiltinOptions { allow_shell: true };
+        let ride = env.ride(|node| builtin::register(node, options).unwrap()).await;
+        let payloads = [
+            ("sleep", json!({ "duration": "2s" })),
+            ("shell", json!({ "argv": ["sleep", "2"] })),
+            ("http", json!({ "url": slow_server().await })),
+        ];
+        let mut handles = Vec::new();
+        for (task_type, payload) in payloads {
+            let request = ride.client.submit_raw(task_type, payload).heartbeat_timeout(SILENCE);
+            handles.push(request.await.unwrap());
+        }
+        for handle in handles {
+            within("the end", SOON, handle.wait()).await.unwrap();
+            let events = story(&ride.store, handle.id()).await;
+            assert_eq!(events, [JobEnqueued, JobStarted, JobCompleted]);
+        }
+        ride.stop().await;
+    }
+}
