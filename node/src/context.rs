@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_store::StoreError;
@@ -142,6 +143,12 @@ impl Context {
         };
         let fetch = || self.0.kit.store.workflow_input(workflow);
         self.0.input.get_or_try_init(fetch).await.cloned()
+    }
+
+    /// How long the handler may give no sign of life; none when it need not give any.
+    #[must_use]
+    pub fn heartbeat_timeout(&self) -> Option<Duration> {
+        self.0.silence()
     }
 
     /// Says that the handler is alive. A job with a heartbeat timeout whose handler does not for so

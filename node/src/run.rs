@@ -95,7 +95,7 @@ impl Run {
     }
 
     /// How long it may be silent; none when it need not tell that it lives.
-    fn silence(&self) -> Option<Duration> {
+    pub(crate) fn silence(&self) -> Option<Duration> {
         self.claimed.record.spec.heartbeat_timeout
     }
 

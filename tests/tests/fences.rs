@@ -14,7 +14,7 @@ use paceline_types::{Bytes, JobSpec, JobStatus, NodeId, Settlement, ShardIndex, 
 
 const SHARD: ShardIndex = Bench::SHARD;
 
-/// Row 101.
+/// Contract row 101, trap W42: the term is checked by every call of a leader.
 #[tokio::test]
 async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
     let bench = Bench::new().await;

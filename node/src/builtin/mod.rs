@@ -10,7 +10,9 @@
 //! | `shell` | `{"argv"` or `"script", "shell", "env", "cwd", "timeout", "input", "output_limit", "permanent_exit_codes"}` | standard output |
 //!
 //! A field that a payload does not have fails the job for good, with a sentence that names it.
+//! `sleep`, `http` and `shell` give the signs of life that a job with a heartbeat timeout asks for.
 
+mod alive;
 mod echo;
 mod fail;
 mod http;
@@ -22,6 +24,7 @@ mod sleep;
 
 use crate::{Context, HandlerOptions, NodeBuilder};
 
+use self::alive::alive;
 use self::http::Sender;
 use self::run::Run;
 
@@ -51,17 +54,21 @@ pub fn register(node: NodeBuilder, options: BuiltinOptions) -> Result<NodeBuilde
             fail::run(&payload, context.attempt())
         })
         .handle_raw("sleep", default(), async |context, payload| {
-            sleep::run(&payload, told_to_end(&context)).await
+            alive(&context, sleep::run(&payload, told_to_end(&context))).await
         })
         .handle_raw("http", default(), move |context, payload| {
             let sender = sender.clone();
-            async move { sender.run(&payload, told_to_end(&context)).await }
+            async move {
+                let request = sender.run(&payload, told_to_end(&context));
+                alive(&context, request).await
+            }
         });
     Ok(if options.allow_shell {
         node.handle_raw("shell", default(), async |context, payload| {
             let run = Run::of(&context);
             let input = async || Ok(context.workflow_input().await?);
-            shell::run(&run, &payload, input, told_to_end(&context)).await
+            let program = shell::run(&run, &payload, input, told_to_end(&context));
+            alive(&context, program).await
         })
     } else {
         node

@@ -75,7 +75,7 @@ feature_test! {
         assert_eq!(next(&mut events).await.job_id, Some(id));
     }
 
-    /// Row 110: trimmed history is told, with how many events are missing, and only where it is.
+    /// Row 110, trap W11: trimmed history is told, with how many events are missing, and only where it is.
     async fn a_gap_is_told_with_its_size(env: Env) {
         let store = env.store().await;
         let client = Client::from_store(store.clone());

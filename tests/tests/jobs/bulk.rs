@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::TryStreamExt;
 use paceline_client::{Cancelled, Client, Deleted, JobFilter, JobRequest, RetryError};
-use paceline_tests::{Backend, Env, Look, feature_test, story};
+use paceline_node::{CancelReason, Context};
+use paceline_tests::{Backend, Env, Look, Serve, feature_test, notes, story};
 use paceline_types::EventKind::{JobCancelled, JobDead, JobEnqueued, JobStarted};
 use paceline_types::{JobError, JobId, JobStatus};
 use serde_json::json;
@@ -66,6 +67,31 @@ feature_test! {
         let keys = env.keys().await;
         let left: Vec<_> = keys.iter().filter(|key| key.contains(":tag:") || key.contains(":s:")).collect();
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    /// Contract row 116, trap W38: cancelling many goes the way of cancelling one; runs are told.
+    async fn runs_that_are_cancelled_in_bulk_are_told(env: Env) {
+        let (pen, mut told) = notes();
+        let ride = env
+            .ride(|node| node.serve("t", options(), pen, async |pen, context: Context, _| {
+                pen.note(None);
+                context.cancelled().await;
+                pen.note(context.cancel_reason());
+                Ok(done())
+            }))
+            .await;
+        let jobs = (0..3).map(|n| JobRequest::raw("t", json!(n)));
+        let accepted = ride.client.submit_many(jobs).await.unwrap();
+        assert_eq!(told.take(3).await, [None; 3]);
+        let bulk = ride.client.bulk_cancel(status(JobStatus::Running), "all of them");
+        let outcomes: Vec<_> = bulk.stream().try_collect().await.unwrap();
+        assert_eq!(outcomes.len(), 3);
+        assert!(outcomes.iter().all(|(_, outcome)| *outcome == Cancelled::Requested));
+        assert_eq!(told.take(3).await, [Some(CancelReason::Requested); 3]);
+        for one in accepted {
+            assert_eq!(ride.client.ended(one.unwrap().id).await.status, JobStatus::Cancelled);
+        }
+        ride.stop().await;
     }
 
     /// Contract rows 30 and 116: by ids, of any shards, each on its own terms.

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::{MOMENT, done, tried};
 
 feature_test! {
-    /// Trap W11, row 20: failed, repeated, paused and resumed, retried from the dead letters: each
-    /// run is given the whole of what the first one was.
+    /// Traps W11 and W39, row 20: failed, repeated, paused and resumed, retried from the dead letters:
+    /// each run is given the whole of what was asked for, all of which a client can ask for.
     async fn a_job_keeps_what_it_was_asked_for_however_often_it_comes_back(env: Env) {
         let (pen, mut seen) = notes();
         let ride = env

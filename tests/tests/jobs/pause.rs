@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_client::{ResumeError, WaitError};
 use paceline_node::Context;
-use paceline_tests::{Env, Gate, Look, Serve, attempts, feature_test, story};
+use paceline_tests::{Bench, Env, Gate, Look, Serve, attempts, feature_test, story};
 use paceline_types::EventKind::{
     JobCompleted, JobDead, JobDispatched, JobEnqueued, JobFailed, JobPaused, JobResumed, JobStarted,
 };
@@ -164,5 +164,36 @@ feature_test! {
             [JobEnqueued, JobStarted, JobCompleted]
         );
         ride.stop().await;
+    }
+}
+
+/// Trap W38: jobs whose pause is over go on in bounded steps, each of which says that there are more.
+#[tokio::test]
+async fn pauses_that_are_over_end_in_bounded_steps() {
+    let bench = Bench::new().await;
+    let term = bench.lead().await;
+    let mut jobs = Vec::new();
+    for number in 0..250 {
+        let job = bench.submit(number, |_| {}).await;
+        let moment = Some(Duration::from_millis(1));
+        bench.store.pause(job, moment, "a moment").await.unwrap();
+        jobs.push(job);
+    }
+    let mut steps = Vec::new();
+    while steps.iter().sum::<usize>() < jobs.len() {
+        let step = bench
+            .store
+            .promote(Bench::SHARD, term, usize::MAX)
+            .await
+            .unwrap();
+        steps.push(step.moved);
+        if steps.len() == 1 {
+            assert_eq!(step.next_due_in, Some(Duration::ZERO), "more are due");
+        }
+    }
+    assert_eq!(steps[0], 100);
+    assert!(steps.iter().all(|moved| *moved <= 100), "{steps:?}");
+    for job in jobs {
+        assert_eq!(bench.status(job).await, JobStatus::Pending);
     }
 }

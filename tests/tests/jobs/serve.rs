@@ -77,7 +77,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 40: it waits, without being claimed, until a node comes that serves it.
+    /// Contract row 40, trap W39: it waits, without being claimed, until a node comes that serves it.
     async fn a_type_that_nobody_serves_waits_for_a_node(env: Env) {
         let ride =
             env.ride(|node| node.handle_raw("other", options(), async |_, _| Ok(done()))).await;

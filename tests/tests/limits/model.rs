@@ -28,8 +28,9 @@ struct Life<'a> {
     held: BTreeMap<&'static str, u64>,
 }
 
-/// Whatever is submitted, claimed, ended, cancelled, retried and declared: no key has more runs than
-/// its limit allowed when they began, and in the end every job has ended.
+/// Contract row 10, trap W40, I13: whatever is submitted, claimed, ended, cancelled, retried and
+/// declared: no key has more runs than its limit allowed when they began, and in the end every job has
+/// ended.
 #[tokio::test]
 async fn limits_hold_and_nothing_is_stuck() {
     let mut random = rng("limits");

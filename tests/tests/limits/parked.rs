@@ -48,7 +48,7 @@ async fn a_parked_job_is_pending_and_uses_no_attempt() {
     bay.assert_done(&["k"]).await;
 }
 
-/// A thousand of them run in the order that they came in.
+/// Contract row 10, trap W40: a thousand of them run in the order that they came in.
 #[tokio::test]
 async fn a_thousand_parked_jobs_run_in_their_order() {
     let bay = Bay::new().await;
@@ -62,7 +62,8 @@ async fn a_thousand_parked_jobs_run_in_their_order() {
     bay.assert_done(&["k"]).await;
 }
 
-/// A job that comes later does not pass those that wait, also when a slot is free by then.
+/// Contract row 10, trap W40: a job that comes later does not pass those that wait, also when a slot
+/// is free by then.
 #[tokio::test]
 async fn nobody_passes_those_that_wait() {
     let bay = Bay::new().await;

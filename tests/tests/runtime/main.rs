@@ -1,4 +1,4 @@
-//! The runtime of a node: middleware, callbacks, breakers, settings, drain, roles, context.
+//! The runtime of a node: middleware, callbacks, breakers, settings, drain, roles, context, built-ins.
 // The lints of test code hold for the helpers as well, not only inside the test functions.
 #![cfg(test)]
 
@@ -12,6 +12,7 @@ use paceline_tests::{SOON, attempts, eventually};
 use paceline_types::{Bytes, NodeInfo};
 
 mod breaker;
+mod builtins;
 mod callbacks;
 mod config;
 mod context;

@@ -79,6 +79,7 @@ async fn end(stage: &Stage, how: End, round: u64) {
     stage.bench.turn(worker, round + 1_000, &settle, 0).await;
 }
 
+/// Contract row 55, trap W31: after each kind of end exactly one starts; the latest, or in order.
 #[tokio::test]
 async fn one_buffered_firing_starts_after_any_end_and_in_order() {
     for policy in [OverlapPolicy::BufferAll, OverlapPolicy::BufferOne] {
@@ -113,6 +114,7 @@ async fn one_buffered_firing_starts_after_any_end_and_in_order() {
     }
 }
 
+/// Contract row 55: where nothing waits, the end of a run makes no schedule due.
 #[tokio::test]
 async fn the_end_of_a_run_is_noticed_only_where_something_waits() {
     let mut stage = Stage::new().await;

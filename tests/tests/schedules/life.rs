@@ -1,14 +1,16 @@
 //! Schedules under a real leader, on one Redis and on a cluster.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use paceline_client::{Applied, JobRequest, PutScheduleError, Schedule, ScheduleError};
-use paceline_node::HandlerOptions;
+use paceline_node::{Context, HandlerOptions};
 use paceline_tests::{Env, Look, SOON, Serve, eventually, feature_test, log, notes};
 use paceline_types::schedule::{OverlapPolicy, Timing};
 use paceline_types::scheduled::{HEADER_SCHEDULED_AT, ScheduleStatus, moment};
-use paceline_types::{Bytes, EventKind, JobStatus, ScheduleId, ShardIndex};
+use paceline_types::{Bytes, EventKind, JobError, JobStatus, ScheduleId, ScheduleInfo, ShardIndex};
 use serde_json::json;
 
 use crate::{HOUR, definition, jobs_of, until};
@@ -51,6 +53,42 @@ feature_test! {
             assert_eq!((scheduled - info.anchored_at) % 200, 0);
             assert_eq!((&*payload, attempt), (&br#"{"n":1}"#[..], 1));
         }
+        ride.stop().await;
+    }
+
+    /// Contract row 63, trap W30: after more firings that completed than one has attempts, a firing that
+    /// fails is tried again all the same, and firings that are dead do not end the schedule.
+    async fn firings_that_die_do_not_end_their_schedule(env: Env) {
+        let (pen, mut runs) = notes();
+        let twice = HandlerOptions {
+            retry_policy: Some(paceline_tests::attempts(2)),
+            ..HandlerOptions::default()
+        };
+        let state = (pen, Arc::new(AtomicU32::new(0)));
+        let ride = env
+            .ride(|node| node.serve("t", twice, state, async |(pen, runs), run: Context, _| {
+                pen.note((run.job_id(), run.attempt()));
+                match runs.fetch_add(1, Ordering::SeqCst) {
+                    0..4 => done(),
+                    _ => Err(JobError::retryable("no")),
+                }
+            }))
+            .await;
+        ride.client.schedule("a", often(), job()).await.expect("stored");
+        assert!(runs.take(4).await.iter().all(|(_, attempt)| *attempt == 1));
+        let dead = loop {
+            let (job, attempt) = runs.next().await;
+            if attempt == 2 {
+                break job;
+            }
+        };
+        let record = ride.client.ended(dead).await;
+        assert_eq!((record.status, record.attempt), (JobStatus::Dead, 2));
+        let fired = jobs_of(&ride.client, "a").await.len() as u64;
+        let more = |info: &ScheduleInfo| info.fired > fired + 1;
+        let info = until(&ride.client, "a", "it fires on", more).await;
+        assert_eq!(info.status, ScheduleStatus::Active);
+        ride.client.delete_schedule("a").await.expect("deleted");
         ride.stop().await;
     }
 

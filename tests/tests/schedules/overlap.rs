@@ -115,7 +115,8 @@ async fn a_replaced_run_is_fenced_and_its_node_is_told() {
     assert_eq!(ends.values().sum::<usize>(), 2, "{ends:?}");
 }
 
-/// Contract row 54: a run that waits for its jitter or for its next attempt is active.
+/// Contract rows 54 and 59, trap W33: a run that waits for its jitter or for its next attempt is active,
+/// and its scheduled time is without the jitter.
 #[tokio::test]
 async fn a_run_that_waits_for_its_time_is_active() {
     let mut stage = Stage::new().await;

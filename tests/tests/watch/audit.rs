@@ -190,7 +190,7 @@ async fn a_gap_in_the_log_is_told() {
     );
 }
 
-/// Contract row 111: the leader does not trim what trails still need.
+/// Contract row 111, trap W11: the leader does not trim what trails still need.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_not_cut_before_trails_are_copied() {
     let redis = paceline_tests::RedisServer::start().await;
