@@ -28,6 +28,8 @@
 //! What is promised: exactly-once state transitions, exactly one event per transition,
 //! at-least-once execution of handlers, with a fencing token handed to the handler.
 //!
+//! What jobs, groups and schedules do, exactly, stands in [the reference](mod@reference).
+//!
 //! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
 //!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
 //!   [`Client::pause`], [`Client::resume`], [`Client::requeue`], [`Client::edit_payload`],
@@ -43,8 +45,6 @@
 //!   [`Client::run_schedule`], [`Client::backfill_schedule`], [`Client::next_firings`].
 //! * Events: [`Client::subscribe`]. What happened to a job: [`Client::audit`]; why it does not
 //!   run: [`Client::why`]. Totals: [`Client::stats`], [`Client::daily_stats`].
-//! What jobs, groups and schedules do, exactly, stands in [`reference`].
-//!
 //! * Nodes: [`Client::nodes`], [`Client::drain`], [`Client::set_config`].
 //! * Steering: [`Client::set_limit`], [`Client::limits`]; [`Client::pause_tier`],
 //!   [`Client::set_tier`], [`Client::tiers`]; [`Client::pause_type`].
