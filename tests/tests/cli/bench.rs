@@ -27,7 +27,7 @@ fn is_told(report: &Value, part: &str, name: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_tells_environment_figures_references_and_ratios() {
-    let table: [(&str, &str, &[&str]); 5] = [
+    let table: [(&str, &str, &[&str]); 6] = [
         (
             "jobs --count 200 --runs 2 --seed 7",
             "submit_jobs_per_s",
@@ -49,6 +49,11 @@ async fn a_report_tells_environment_figures_references_and_ratios() {
             "latency --time 100ms",
             "latency_p99_us",
             &["latency_p50_set", "latency_p99_set"],
+        ),
+        (
+            "schedules --count 10 --time 1s --spread",
+            "late_p99_ms",
+            &[],
         ),
         (
             "chain --count 3 --nodes 2",
@@ -134,6 +139,7 @@ async fn the_table_of_marks_says_how_each_line_is_repeated() {
 async fn mistakes_are_told_before_anything_is_measured() {
     for (words, sentence) in [
         ("latency --rate 0", "--rate must be above zero"),
+        ("schedules --time 0s", "--time must be at least 1s"),
         ("latency --load 0", "--load must be above zero"),
         ("chain --one --nodes 2", "leave --nodes out"),
         ("marks --only speed", "no measurement begins with `speed`"),

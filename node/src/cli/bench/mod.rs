@@ -22,6 +22,7 @@ mod recovery;
 mod references;
 mod report;
 mod runs;
+mod schedules;
 mod servers;
 mod shape;
 mod show;
@@ -51,6 +52,8 @@ pub(crate) enum Bench {
     Latency(latency::Latency),
     /// What generous limits cost: throughput of jobs that carry two keys, beside those without
     Limits(limits::Limits),
+    /// How late firings begin of many schedules that fire every second
+    Schedules(schedules::Schedules),
     /// Workflows of tasks one after another, with results handed on
     Chain(flows::Chain),
     /// Workflows of one task, then many, then one
@@ -89,6 +92,7 @@ async fn measure(bench: &Bench, globals: &Globals) -> Result<Report, Failure> {
         Bench::Await(options) => singles::report(options, globals).await,
         Bench::Latency(options) => latency::report(options, globals).await,
         Bench::Limits(options) => limits::report(options, globals).await,
+        Bench::Schedules(options) => schedules::report(options, globals).await,
         Bench::Chain(options) => flows::chain(options, globals).await,
         Bench::Fanout(options) => flows::fanout(options, globals).await,
         Bench::Backlog(options) => backlog::report(options, globals).await,

@@ -177,6 +177,15 @@ pub(super) const STEPS: &[Step] = &[
         )],
     },
     Step {
+        workload: "schedules",
+        whole: "--time 10s --runs 3",
+        short: "--count 20 --time 2s",
+        marks: &[
+            at_most("schedules_late_p99_ms", "late_p99_ms", 100.0, Some(50.0)),
+            at_most("schedules_missed", "missed", 0.0, None),
+        ],
+    },
+    Step {
         workload: "chain",
         whole: "--runs 7",
         short: "--count 20",
