@@ -121,6 +121,7 @@ impl Limit {
 mod tests {
     use super::*;
 
+    /// Contract row 5: the burst is the rate, rounded up, unless it is given.
     #[test]
     fn a_rate_has_its_burst() {
         for (rate, burst) in [(0.1, 1), (1.0, 1), (2.5, 3), (10.0, 10), (1e6, 1_000_000)] {

@@ -253,6 +253,7 @@ mod tests {
         );
     }
 
+    /// Contract row 25: also by a part of the message that the policy names.
     #[test]
     fn permanent_errors_are_buried_at_once() {
         let dead = |error: &str| Settlement::Dead {
@@ -265,6 +266,7 @@ mod tests {
         );
     }
 
+    /// Contract row 25: no delay means the first one of the policy.
     #[test]
     fn a_rate_limit_uses_no_attempt_unless_asked_to() {
         let limited = JobError::rate_limited(Duration::ZERO);
@@ -286,6 +288,7 @@ mod tests {
         ));
     }
 
+    /// Contract row 27.
     #[test]
     fn pausing_comes_before_burying() {
         let policy = RetryPolicy {
@@ -307,6 +310,7 @@ mod tests {
         );
     }
 
+    /// Contract rows 33 and 34.
     #[test]
     fn panics_and_timeouts_are_retryable_failures() {
         assert!(matches!(
@@ -321,6 +325,7 @@ mod tests {
         }
     }
 
+    /// Contract row 26.
     #[test]
     fn control_flow_is_not_failure() {
         assert!(matches!(

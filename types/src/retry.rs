@@ -130,6 +130,7 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
+    /// Contract row 24: `min(max, initial * mult^(n-1))`, with the defaults.
     #[test]
     fn waits_double_up_to_the_cap() {
         let policy = RetryPolicy {
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(policy.delay(u32::MAX, 0.5).as_secs(), 300);
     }
 
+    /// Contract row 24: ten percent, up and down.
     #[test]
     fn jitter_deviates_in_both_directions() {
         let policy = RetryPolicy::default();

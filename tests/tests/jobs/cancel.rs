@@ -188,7 +188,7 @@ feature_test! {
         ride.stop().await;
     }
 
-    /// Row 31: a handler that does not listen is dropped after its grace, and the job has ended.
+    /// Rows 31 and 33: a handler that does not listen is dropped after its grace, and the job has ended.
     async fn a_handler_that_does_not_listen_is_dropped(env: Env) {
         let ride = env
             .ride(|node| node.handle_raw("deaf", options(), async |_, _| {

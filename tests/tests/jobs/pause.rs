@@ -183,7 +183,7 @@ async fn pauses_that_are_over_end_in_bounded_steps() {
     while steps.iter().sum::<usize>() < jobs.len() {
         let step = bench
             .store
-            .promote(Bench::SHARD, term, usize::MAX)
+            .promote(Bench::SHARD, term, 1_000)
             .await
             .unwrap();
         steps.push(step.moved);

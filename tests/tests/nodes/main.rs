@@ -43,7 +43,7 @@ async fn told(client: &Client, node: &RunningNode, enough: impl Fn(&NodeInfo) ->
 }
 
 feature_test! {
-    /// Rows 22 and 138.
+    /// Contract rows 22 and 138: handlers, versions, slots, runs, and the terms that it holds.
     async fn a_node_tells_what_it_serves_and_how_it_fares(env: Env) {
         let version = HandlerOptions { version: Some(Version::new("v7").unwrap()), ..options() };
         let fails = HandlerOptions {
@@ -71,6 +71,10 @@ feature_test! {
         assert_eq!(info.handler_versions, [("good".to_owned(), "v7".to_owned())].into());
         assert_eq!(info.pool_stats.max_concurrency, 9);
         assert!(!info.build.is_empty());
+        let leads = |info: &NodeInfo| {
+            info.leads.len() == usize::from(ride.store.shards()) && info.leads == ride.node.leads()
+        };
+        told(&ride.client, &ride.node, leads).await;
         assert!(info.started_at > 0 && info.last_heartbeat >= info.started_at);
         for (task_type, count) in [("good", 5), ("bad.luck", 3)] {
             for n in 0..count {
