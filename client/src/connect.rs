@@ -10,7 +10,7 @@ use paceline_store::redis_url::RedisUrlError;
 use paceline_store::{RedisUrl, Store, StoreOptions};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, MAX_PAYLOAD_CEILING, NameError, Namespace, ShardIndex};
 
-use crate::group::Group;
+use crate::group_commit::Group;
 use crate::wait::Waits;
 
 /// A handle on a Paceline cluster: submits, steers, queries and follows work.

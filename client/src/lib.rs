@@ -55,7 +55,7 @@ mod audit;
 mod config;
 mod connect;
 mod dead_letters;
-mod group;
+mod group_commit;
 mod groups;
 mod handle;
 mod jobs;

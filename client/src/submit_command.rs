@@ -6,7 +6,7 @@ use paceline_store::StoreError;
 use paceline_store::calls::submit::{NewJob, read_submit_reply};
 use paceline_types::ShardIndex;
 
-use crate::group::forming::MAX_BATCH;
+use crate::group_commit::forming::MAX_BATCH;
 use crate::submit::new_job_id;
 use crate::submit_many::Submission;
 use crate::{Accepted, Client, JobId, JobRequest, SubmitError};

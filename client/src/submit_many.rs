@@ -13,7 +13,7 @@ use paceline_store::calls::submit::{KeysApart, NewJob};
 use paceline_store::{Store, StoreError};
 use paceline_types::{JobSpec, ShardIndex};
 
-use crate::group::forming::{Forming, MAX_BATCH, Weight};
+use crate::group_commit::forming::{Forming, MAX_BATCH, Weight};
 use crate::submit::new_job_id;
 use crate::{Accepted, Client, JobRequest, SubmitError};
 

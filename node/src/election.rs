@@ -23,7 +23,8 @@ use tokio::time::Instant;
 use crate::campaign::{Campaign, Verdict, reserve, trust};
 use crate::census::Census;
 use crate::kit::Kit;
-use crate::ledger::{ShardBell, ShardLedger};
+use crate::leader_bell::ShardBell;
+use crate::ledger::ShardLedger;
 use crate::phase::Phase;
 use crate::telemetry::ShardMetrics;
 

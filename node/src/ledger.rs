@@ -2,21 +2,20 @@
 //!
 //! The orchestrator knows no Redis and the store knows no orchestrator; this file knows both.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use paceline_orchestrator::ports::{
-    Bell, Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups,
-    GroupsFlushed, InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError,
-    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules,
-    StoredInstance, StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply,
-    Upstream, UpstreamJob,
+    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
+    InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
+    Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules, StoredInstance,
+    StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
+    UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
     Batch, Commit as StoreCommit, Committed, DeadlineChange, Dispatch, WorkflowEvent,
 };
 use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
-use paceline_store::calls::leadership::LeaderBell;
 use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::{CallError, Fenced, Store, StoreError};
 use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
@@ -477,33 +476,5 @@ impl Overview for ShardLedger {
             trails_due: found.trails_due,
             next_group_in: found.next_group_in,
         })
-    }
-}
-
-/// The bell of a shard's leader.
-#[derive(Debug)]
-pub struct ShardBell(LeaderBell);
-
-impl ShardBell {
-    /// The bell of a shard, on a connection of its own.
-    ///
-    /// # Errors
-    /// When the shard does not exist.
-    pub fn new(store: &Store, shard: ShardIndex) -> Result<ShardBell, StoreError> {
-        store.leader_bell(shard).map(ShardBell)
-    }
-}
-
-impl Bell for ShardBell {
-    async fn wait(&mut self, at_most: Duration) -> bool {
-        match self.0.wait(at_most).await {
-            Ok(rung) => rung,
-            Err(error) => {
-                tracing::debug!(%error, "the leader's bell is silent");
-                // Without its bell the leader goes on by looking; at the pace of its timer.
-                tokio::time::sleep(at_most).await;
-                false
-            }
-        }
     }
 }

@@ -53,6 +53,7 @@ mod http;
 mod identity;
 mod kit;
 mod latch;
+mod leader_bell;
 mod lease;
 pub mod ledger;
 mod middleware;

@@ -12,7 +12,7 @@ use crate::theatre::{Theatre, ended};
 const SWEPT: std::time::Duration = std::time::Duration::from_secs(40);
 
 /// Keys of a shard that stay, whatever ran: bells ring again, lanes and counters remember.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 13] = [
     "events",
     "events:count",
     "inbox",
@@ -25,6 +25,7 @@ const FIXED: [&str; 12] = [
     "bell:act",
     "bell!leader",
     "recovering",
+    "stats:days",
 ];
 
 /// Makes ended workflows as old as their retention: it is seven days, and there is no option.
