@@ -6,8 +6,8 @@
   args    1 term, 2 event cap, 3 retention of cancelled jobs in ms, 4 number of schedules, for
           each: id, revision, scheduled time that it stands at ('' leave it), the next one ('' none
           any more, '?' look again in a minute), overlap policy, first of the buffer ('' leave it),
-          lane, mark, payload, number of tags, tags, number of firings (the first of them is that
-          of the buffer, if there is one), for each: scheduled ms, kind, job, delay in ms,
+          payload, number of firings (the first of them is that of the buffer, if there is one), for
+          each: scheduled ms, kind, job, delay in ms,
           '<ident> <policy>\n<options>\n'
             overlap policies  A allow all, S skip, 1 buffer one, N buffer all, R replace
   reply   {'ok', ms until the next is due (-1 none), for each: '<answer> <fired> <skipped>
@@ -21,8 +21,7 @@
 --@include lib/jobs.lua
 --@include lib/endings.lua
 --@include lib/cancelling.lua
---@include lib/arming.lua
---@include lib/auditing.lua
+--@include lib/making.lua
 --@include lib/schedules.lua
 --@include lib/remove_schedule.lua
 --@include lib/firing.lua

@@ -14,8 +14,7 @@
 --@include lib/jobs.lua
 --@include lib/endings.lua
 --@include lib/cancelling.lua
---@include lib/arming.lua
---@include lib/auditing.lua
+--@include lib/making.lua
 --@include lib/schedules.lua
 --@include lib/remove_schedule.lua
 --@include lib/firing.lua

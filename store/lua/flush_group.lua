@@ -9,6 +9,8 @@
 --@include lib/base.lua
 --@include lib/events.lua
 --@include lib/lanes.lua
+--@include lib/jobs.lua
+--@include lib/making.lua
 --@include lib/groups.lua
 
 -- The reply was lost.

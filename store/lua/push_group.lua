@@ -12,6 +12,8 @@
 --@include lib/base.lua
 --@include lib/events.lua
 --@include lib/lanes.lua
+--@include lib/jobs.lua
+--@include lib/making.lua
 --@include lib/groups.lua
 
 local SPAN = 300000
@@ -41,7 +43,7 @@ local function flush()
     clear_group(name)
   end
   made[#made + 1] = ids[#made + 1]
-  make_job(made[#made], head, table.concat(pending, ','))
+  make_job(made[#made], head .. '[' .. table.concat(pending, ',') .. ']')
   stored, pending, count, bytes = false, {}, 0, 0
 end
 

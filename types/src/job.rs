@@ -110,12 +110,6 @@ impl JobSpec {
         }
     }
 
-    /// Whether a claim must look at the job by itself before it may start.
-    #[must_use]
-    pub fn is_examined(&self) -> bool {
-        !self.limits.is_empty() || self.has_time_limits()
-    }
-
     /// Whether it must start, end or give a sign of life in time.
     #[must_use]
     pub fn has_time_limits(&self) -> bool {

@@ -1,3 +1,4 @@
+--@include lib/making.lua
 -- Turns firings of schedules into jobs, under their overlap policies.
 -- Firings that may wait for the end of an active run.
 local MOST_BUFFERED = 1000
@@ -33,15 +34,9 @@ end
 local function read_step(at)
   local step = {
     id = ARGV[at + 1], revision = ARGV[at + 2], from = ARGV[at + 3], to = ARGV[at + 4],
-    overlap = ARGV[at + 5], head = ARGV[at + 6], lane = ARGV[at + 7], mark = ARGV[at + 8],
-    payload = ARGV[at + 9], tags = {}, firings = {},
+    overlap = ARGV[at + 5], head = ARGV[at + 6], payload = ARGV[at + 7], firings = {},
   }
-  at = at + 10
-  for _ = 1, tonumber(ARGV[at]) do
-    at = at + 1
-    step.tags[#step.tags + 1] = ARGV[at]
-  end
-  at = at + 1
+  at = at + 8
   for _ = 1, tonumber(ARGV[at]) do
     step.firings[#step.firings + 1] = { at = ARGV[at + 1], kind = ARGV[at + 2], job = ARGV[at + 3],
       delay = tonumber(ARGV[at + 4]), record = ARGV[at + 5] }
@@ -50,24 +45,15 @@ local function read_step(at)
   return step, at
 end
 
-local function make_job(step, firing)
-  local id = firing.job
-  local policy = string.match(firing.record, '^%S+ (%S+)')
-  if policy_field(policy, 'A') then audit(id) end
-  local detail = '0' .. US .. '0' .. US .. step.lane
-  redis.call('SET', prefix .. 'j:' .. id, now .. ' ' .. firing.record .. step.payload)
-  for _, tag in ipairs(step.tags) do redis.call('ZADD', prefix .. 'tag:' .. tag, now, id) end
-  if firing.delay > 0 then
-    local due = now + firing.delay
-    redis.call('ZADD', prefix .. 'delayed', due, id)
-    write_state(id, 'S 0 0 0 0 ' .. now .. ' ' .. due .. '\n')
-    emit_job('job.scheduled', id, detail)
-    ring('bell!leader')
-  else
-    arm_start(id, policy)
-    enqueue_packs(step.lane, step.mark, id, 1)
-    emit_job('job.enqueued', id, detail)
-  end
+-- Makes the job of a firing, which jitter may let wait for its time.
+local function start_firing(firing, body)
+  if firing.delay == 0 then return make_job(firing.job, body) end
+  local id, due = firing.job, now + firing.delay
+  local lane = record_job(id, body)
+  redis.call('ZADD', prefix .. 'delayed', due, id)
+  write_state(id, 'S 0 0 0 0 ' .. now .. ' ' .. due .. '\n')
+  emit_job('job.scheduled', id, '0' .. US .. '0' .. US .. lane)
+  ring('bell!leader')
 end
 
 -- Starts what waits, if it may, then decides on each firing. `active` is the job of the last
@@ -75,7 +61,7 @@ end
 local function fire_all(step, active, buffer, counts, retention)
   local busy, first = is_active(active), 1
   local function start(firing)
-    make_job(step, firing)
+    start_firing(firing, firing.record .. step.payload)
     active, busy, counts.fired, counts.last = firing.job, true, counts.fired + 1, firing.at
   end
   if step.head ~= '' then

@@ -143,15 +143,7 @@ pub(super) fn add_step(call: &mut Invocation, step: &FiringStep) {
         None => call.arg(""),
     };
     let spec = first.map(|first| &first.spec);
-    call.arg(spec.map(job::lane).unwrap_or_default());
-    let examined = spec.is_some_and(JobSpec::is_examined);
-    call.arg(if examined { "s" } else { "j" });
     call.bytes(spec.map_or(&[], |spec| &spec.payload));
-    let tags = spec.map_or(&[][..], |spec| &spec.tags);
-    call.arg(tags.len());
-    for tag in tags {
-        call.arg(tag.as_str());
-    }
     call.arg(step.firings.len());
     for firing in &step.firings {
         add_firing(call, firing);
