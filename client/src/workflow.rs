@@ -296,6 +296,10 @@ fn output_of<O: DeserializeOwned>(workflow: Workflow) -> Result<O, WaitError> {
             what: workflow.id.to_string(),
             reason: said(workflow.error),
         }),
-        WorkflowStatus::Pending | WorkflowStatus::Running => Err(unknown(workflow.id)),
+        // The successor's outcome is what was waited for; it is followed before this is asked.
+        WorkflowStatus::Pending
+        | WorkflowStatus::Running
+        | WorkflowStatus::Suspended
+        | WorkflowStatus::Continued => Err(unknown(workflow.id)),
     }
 }

@@ -5,7 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use paceline_orchestrator::ports::{
-    Commit, CommitOutcome, Cursor, Deadline, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
+    Alarm, Commit, CommitOutcome, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
     InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
     Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules, StoredInstance,
     StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
@@ -69,8 +69,10 @@ fn inbox_item(item: StoreItem) -> InboxItem {
             end,
         } => {
             let outcome = match end {
-                TaskEnd::Completed => TaskOutcome::Completed { skipped: false },
-                TaskEnd::Skipped => TaskOutcome::Completed { skipped: true },
+                TaskEnd::Completed => TaskOutcome::Completed,
+                TaskEnd::Skipped => TaskOutcome::Skipped {
+                    reason: String::new(),
+                },
                 TaskEnd::Dead { error } => TaskOutcome::Dead { error },
                 TaskEnd::Cancelled => TaskOutcome::Cancelled,
             };
@@ -117,7 +119,7 @@ fn dispatch<'a>(workflow: WorkflowId, job: &'a TaskJob) -> Dispatch<'a> {
             iteration: job.iteration,
         },
         spec: &job.spec,
-        upstream: upstream(&job.upstream),
+        upstream: upstream(&job.composition.upstream),
     }
 }
 
@@ -142,18 +144,18 @@ fn commit(commit: &Commit) -> StoreCommit<'_> {
             .iter()
             .map(|event| WorkflowEvent {
                 kind: &event.kind,
-                task: event
-                    .task
-                    .as_ref()
-                    .map(|about| (&about.task, &about.task_type, about.job, about.iteration)),
+                task: event.task.as_ref().and_then(|about| {
+                    let task_type = about.task_type.as_ref()?;
+                    Some((&about.task, task_type, about.job, about.iteration))
+                }),
                 error: event.error.as_deref(),
             })
             .collect(),
         more: commit.more,
-        deadline: match commit.deadline {
-            Deadline::Keep => DeadlineChange::Keep,
-            Deadline::Arm(after) => DeadlineChange::Arm(after),
-            Deadline::Disarm => DeadlineChange::Disarm,
+        deadline: match commit.alarms.first() {
+            None => DeadlineChange::Keep,
+            Some((_, Some(after))) => DeadlineChange::Arm(*after),
+            Some((_, None)) => DeadlineChange::Disarm,
         },
         close: commit.close.is_some(),
     }
@@ -195,6 +197,12 @@ impl Ledger for ShardLedger {
             .map(|stored| {
                 stored.map(|stored| StoredInstance {
                     definition: stored.definition,
+                    input: stored.input,
+                    origin: None,
+                    continued_from: None,
+                    suspended: false,
+                    sections: Vec::new(),
+                    signals: Vec::new(),
                     header: stored.header,
                     revision: stored.revision,
                     tasks: stored.tasks,
@@ -239,11 +247,22 @@ impl Ledger for ShardLedger {
         })
     }
 
-    async fn overdue(&self, _: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
-        self.store
-            .overdue_workflows(self.shard, max)
-            .await
-            .map_err(unavailable)
+    async fn overdue(&self, _: &Term, max: usize) -> Result<Vec<(WorkflowId, Alarm)>, LedgerError> {
+        let overdue = self.store.overdue_workflows(self.shard, max).await;
+        let overdue = overdue.map_err(unavailable)?.into_iter();
+        Ok(overdue.map(|id| (id, Alarm::Deadline)).collect())
+    }
+
+    fn shards(&self) -> u16 {
+        1
+    }
+
+    async fn results(
+        &self,
+        _: &Term,
+        _: &[JobId],
+    ) -> Result<Vec<Option<bytes::Bytes>>, LedgerError> {
+        Ok(Vec::new())
     }
 
     async fn unfinished(&self, _: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
@@ -280,9 +299,10 @@ impl Ledger for ShardLedger {
                     return JobPhase::Missing;
                 };
                 let outcome = match job.status {
-                    JobStatus::Completed => TaskOutcome::Completed {
-                        skipped: job.skipped,
+                    JobStatus::Completed if job.skipped => TaskOutcome::Skipped {
+                        reason: String::new(),
                     },
+                    JobStatus::Completed => TaskOutcome::Completed,
                     JobStatus::Dead => TaskOutcome::Dead {
                         error: job.last_error.unwrap_or_default(),
                     },

@@ -13,7 +13,7 @@ use paceline_types::workflow::{Ending, Stage, TaskRecord};
 use paceline_types::{EventKind, JobId, TaskName};
 
 use crate::instance::{Instance, TaskPhase};
-use crate::ports::TaskOutcome;
+use crate::ports::{Alarm, TaskEvent, TaskOutcome};
 use crate::transition::{Effect, Event, Happening, Impossible, Late, Refusal, Transition};
 
 /// What a task that was allowed to fail says when its job was cancelled.
@@ -41,7 +41,7 @@ pub fn advance(
         transition: Transition::default(),
     };
     match event {
-        Event::Start => step.start()?,
+        Event::Start { .. } => step.start()?,
         Event::TaskEnded {
             task,
             iteration,
@@ -66,11 +66,14 @@ pub fn advance(
         Event::CancelRequested { reason } => step.end_early(Ending::Cancelled {
             reason: reason.clone(),
         })?,
-        Event::DeadlinePassed => {
+        Event::Rang(Alarm::Deadline) => {
             if step.instance.plan().execution_timeout().is_none() {
                 return Err(Refusal::Impossible(Impossible::NoDeadline));
             }
             step.end_early(Ending::TimedOut)?;
+        }
+        Event::Signalled { .. } | Event::RetryRequested | Event::Rang(_) => {
+            return Err(Refusal::Late(Late::Disarmed));
         }
         Event::Continue if step.instance.stage().is_closed() => {
             return Err(Refusal::Late(Late::Closed));
@@ -94,13 +97,21 @@ impl Step<'_> {
     fn start(&mut self) -> Result<(), Refusal> {
         match self.instance.stage() {
             Stage::Pending => {}
-            Stage::Running | Stage::Ending(_) => return Err(Refusal::Late(Late::Started)),
-            Stage::Completed | Stage::Ended(_) => return Err(Refusal::Late(Late::Closed)),
+            Stage::Opening
+            | Stage::Running
+            | Stage::Ending(_)
+            | Stage::Resting(_)
+            | Stage::Restarting => return Err(Refusal::Late(Late::Started)),
+            Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => {
+                return Err(Refusal::Late(Late::Closed));
+            }
         }
         self.enter(Stage::Running);
         self.tell(EventKind::WorkflowStarted, None, None);
         if let Some(after) = self.instance.plan().execution_timeout() {
-            self.transition.effects.push(Effect::ArmDeadline { after });
+            self.transition
+                .effects
+                .push(Effect::Arm(Alarm::Deadline, after));
         }
         Ok(())
     }
@@ -131,11 +142,7 @@ impl Step<'_> {
         }
         match record {
             TaskRecord::Dispatched { .. } | TaskRecord::Cancelling { .. } => Ok(index),
-            TaskRecord::Completed { .. }
-            | TaskRecord::Skipped { .. }
-            | TaskRecord::FailedAllowed { .. }
-            | TaskRecord::Dead { .. }
-            | TaskRecord::Cancelled { .. } => Err(Refusal::Late(Late::TaskEnded)),
+            _ => Err(Refusal::Late(Late::TaskEnded)),
         }
     }
 
@@ -145,11 +152,15 @@ impl Step<'_> {
         // While the workflow ends, a cancelled job is what was asked for, not a failure.
         let ending = self.instance.stage().ending().is_some();
         let allowed = planned.allow_failure;
-        let (record, cause) = match outcome {
-            TaskOutcome::Completed { skipped: false } => {
-                (TaskRecord::Completed { iteration }, None)
-            }
-            TaskOutcome::Completed { skipped: true } => (TaskRecord::Skipped { iteration }, None),
+        let (record, cause) = match outcome.clone() {
+            TaskOutcome::Completed | TaskOutcome::Continued => (
+                TaskRecord::Completed {
+                    iteration,
+                    continues: outcome == TaskOutcome::Continued,
+                },
+                None,
+            ),
+            TaskOutcome::Skipped { reason } => (TaskRecord::Skipped { iteration, reason }, None),
             TaskOutcome::Dead { error } if allowed => {
                 (TaskRecord::FailedAllowed { iteration, error }, None)
             }
@@ -173,14 +184,10 @@ impl Step<'_> {
             TaskRecord::Completed { .. } | TaskRecord::Skipped { .. } => {
                 (EventKind::WorkflowTaskCompleted, None)
             }
-            TaskRecord::Cancelled { .. }
-            | TaskRecord::Dispatched { .. }
-            | TaskRecord::Cancelling { .. } => {
-                (EventKind::WorkflowTaskFailed, Some(CANCELLED.to_owned()))
-            }
             TaskRecord::FailedAllowed { error, .. } | TaskRecord::Dead { error, .. } => {
                 (EventKind::WorkflowTaskFailed, Some(error.clone()))
             }
+            _ => (EventKind::WorkflowTaskFailed, Some(CANCELLED.to_owned())),
         };
         self.record(task, record);
         self.tell(kind, Some((task, iteration)), error);
@@ -191,12 +198,18 @@ impl Step<'_> {
 
     fn end_early(&mut self, ending: Ending) -> Result<(), Refusal> {
         match self.instance.stage() {
-            Stage::Pending | Stage::Running => {
+            Stage::Pending
+            | Stage::Opening
+            | Stage::Running
+            | Stage::Resting(_)
+            | Stage::Restarting => {
                 self.begin_ending(ending);
                 Ok(())
             }
             Stage::Ending(_) => Err(Refusal::Late(Late::Ending)),
-            Stage::Completed | Stage::Ended(_) => Err(Refusal::Late(Late::Closed)),
+            Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => {
+                Err(Refusal::Late(Late::Closed))
+            }
         }
     }
 
@@ -209,7 +222,13 @@ impl Step<'_> {
     /// left to wait for.
     fn go_on(&mut self, limit: usize) {
         match self.instance.stage().clone() {
-            Stage::Pending | Stage::Completed | Stage::Ended(_) => {}
+            Stage::Pending
+            | Stage::Opening
+            | Stage::Resting(_)
+            | Stage::Restarting
+            | Stage::Completed
+            | Stage::Continued { .. }
+            | Stage::Ended(_) => {}
             Stage::Running if self.instance.all_done() => {
                 self.disarm();
                 self.close(Stage::Completed, EventKind::WorkflowCompleted);
@@ -239,9 +258,10 @@ impl Step<'_> {
             };
             let iteration = 0;
             self.record(task, TaskRecord::Dispatched { iteration });
+            let job = self.instance.task_job(task, iteration);
             self.transition
                 .effects
-                .push(Effect::Dispatch { task, iteration });
+                .push(Effect::Dispatch(Box::new(job)));
             self.tell(
                 EventKind::WorkflowTaskDispatched,
                 Some((task, iteration)),
@@ -260,9 +280,8 @@ impl Step<'_> {
                 TaskPhase::Blocked { .. } | TaskPhase::Ready => 0,
             };
             self.record(task, TaskRecord::Cancelling { iteration });
-            self.transition
-                .effects
-                .push(Effect::CancelJob { task, iteration });
+            let job = JobId::of_task(self.instance.id(), task, iteration);
+            self.transition.effects.push(Effect::CancelJob(job));
         }
     }
 
@@ -271,6 +290,7 @@ impl Step<'_> {
         let error = stage.ending().map(ToString::to_string);
         self.enter(stage);
         self.transition.effects.push(Effect::Close { status });
+        self.transition.effects.push(Effect::Retire);
         self.tell(kind, None, error);
     }
 
@@ -286,11 +306,20 @@ impl Step<'_> {
 
     fn disarm(&mut self) {
         if self.instance.plan().execution_timeout().is_some() {
-            self.transition.effects.push(Effect::DisarmDeadline);
+            self.transition
+                .effects
+                .push(Effect::Disarm(Alarm::Deadline));
         }
     }
 
     fn tell(&mut self, kind: EventKind, task: Option<(u32, u32)>, error: Option<String>) {
+        let plan = self.instance.plan();
+        let task = task.map(|(task, iteration)| TaskEvent {
+            task: plan.task(task).name.clone(),
+            task_type: Some(plan.task(task).task_type.clone()),
+            job: JobId::of_task(self.instance.id(), task, iteration),
+            iteration,
+        });
         self.transition.events.push(Happening { kind, task, error });
     }
 }

@@ -62,9 +62,9 @@ impl Deadlines {
         if overdue.is_empty() {
             return Ok(Report::default());
         }
-        let arrivals = overdue.into_iter().map(|workflow| Arrival {
+        let arrivals = overdue.into_iter().map(|(workflow, alarm)| Arrival {
             workflow,
-            event: Event::DeadlinePassed,
+            event: Event::Rang(alarm),
             source: Source::Mark,
         });
         let work = Work {

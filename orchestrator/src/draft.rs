@@ -1,12 +1,13 @@
 //! One instance's part of a turn in the making: several transitions, one commit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use paceline_types::workflow::{Header, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 use crate::instance::Instance;
-use crate::ports::{Cancels, Close, Commit, Deadline, LogEvent, TaskEvent, TaskJob};
+use crate::ports::{Alarm, Cancels, Commit, Conclusion, LogEvent, Post, TaskJob};
 use crate::transition::{Effect, Happening, Transition};
 
 #[derive(Debug)]
@@ -20,8 +21,13 @@ pub(crate) struct Draft {
     cancels: Vec<JobId>,
     events: Vec<LogEvent>,
     more: bool,
-    deadline: Deadline,
-    close: Option<Close>,
+    history: Vec<(u32, TaskRecord)>,
+    sections: Vec<Section>,
+    conclusions: Vec<Conclusion>,
+    posts: Vec<Post>,
+    alarms: BTreeMap<Alarm, Option<Duration>>,
+    close: Option<WorkflowStatus>,
+    retire: bool,
 }
 
 impl Draft {
@@ -36,8 +42,13 @@ impl Draft {
             cancels: Vec::new(),
             events: Vec::new(),
             more: false,
-            deadline: Deadline::Keep,
+            history: Vec::new(),
+            sections: Vec::new(),
+            conclusions: Vec::new(),
+            posts: Vec::new(),
+            alarms: BTreeMap::new(),
             close: None,
+            retire: false,
         }
     }
 
@@ -46,11 +57,10 @@ impl Draft {
         let over = instance.stage().is_closed() || instance.stage().ending().is_some();
         Draft {
             more: instance.has_leftover(),
-            deadline: if over {
-                Deadline::Disarm
-            } else {
-                Deadline::Keep
-            },
+            alarms: over
+                .then_some((Alarm::Deadline, None))
+                .into_iter()
+                .collect(),
             ..Draft::changing(instance.id(), expected)
         }
     }
@@ -58,7 +68,7 @@ impl Draft {
     /// A commit for an instance that is not there: it takes its marks away.
     pub(crate) fn absent(workflow: WorkflowId) -> Draft {
         Draft {
-            deadline: Deadline::Disarm,
+            alarms: [(Alarm::Deadline, None)].into(),
             ..Draft::changing(workflow, 0)
         }
     }
@@ -68,26 +78,36 @@ impl Draft {
         self.header = transition.header.or(self.header.take());
         self.tasks.extend(transition.tasks);
         self.more = transition.more;
-        let job = |task, iteration| JobId::of_task(instance.id(), task, iteration);
+        self.history.extend(transition.history);
+        self.sections.extend(transition.sections);
         for effect in transition.effects {
             match effect {
-                Effect::Dispatch { task, iteration } => {
-                    self.dispatches.push(instance.task_job(task, iteration));
+                Effect::Dispatch(job) => self.dispatches.push(*job),
+                Effect::CancelJob(job) => self.cancels.push(job),
+                Effect::Spawn(spawn) => self.posts.push(Post::Spawn(spawn)),
+                Effect::CancelChild { child } => self.posts.push(Post::Cancel {
+                    child,
+                    reason: format!("its parent {} ends", instance.id()),
+                }),
+                Effect::Conclude(conclusion) => self.conclusions.push(conclusion),
+                Effect::Arm(alarm, after) => {
+                    self.alarms.insert(alarm, Some(after));
                 }
-                Effect::CancelJob { task, iteration } => self.cancels.push(job(task, iteration)),
-                Effect::ArmDeadline { after } => self.deadline = Deadline::Arm(after),
-                Effect::DisarmDeadline => self.deadline = Deadline::Disarm,
-                Effect::Close { status } => self.close = Some(close(instance, status)),
+                Effect::Disarm(alarm) => {
+                    self.alarms.insert(alarm, None);
+                }
+                Effect::Succeed { to, job } => self.posts.push(Post::Succeed {
+                    from: instance.id(),
+                    to,
+                    job,
+                }),
+                Effect::Close { status } => self.close = Some(status),
+                Effect::Retire => self.retire = true,
             }
         }
         let told = |happening: Happening| LogEvent {
             kind: happening.kind,
-            task: happening.task.map(|(task, iteration)| TaskEvent {
-                task: instance.plan().task(task).name.clone(),
-                task_type: instance.plan().task(task).task_type.clone(),
-                job: job(task, iteration),
-                iteration,
-            }),
+            task: happening.task,
             error: happening.error,
         };
         self.events.extend(transition.events.into_iter().map(told));
@@ -112,22 +132,13 @@ impl Draft {
             cancels,
             events: self.events,
             more: self.more,
-            deadline: self.deadline,
+            history: self.history,
+            sections: self.sections,
+            conclusions: self.conclusions,
+            posts: self.posts,
+            alarms: self.alarms.into_iter().collect(),
             close: self.close,
+            retire: self.retire,
         }
     }
-}
-
-fn close(instance: &Instance, status: WorkflowStatus) -> Close {
-    let leaves = match status {
-        WorkflowStatus::Completed => {
-            let leaves = instance.plan().leaves().iter();
-            leaves.map(|&leaf| instance.upstream_job(leaf)).collect()
-        }
-        WorkflowStatus::Pending
-        | WorkflowStatus::Running
-        | WorkflowStatus::Failed
-        | WorkflowStatus::Cancelled => Vec::new(),
-    };
-    Close { status, leaves }
 }

@@ -16,9 +16,7 @@ use paceline_types::workflow::{ResultFrom, TaskDefinition};
 pub fn graph(line: &str) -> WorkflowDefinition {
     let mut definition = WorkflowDefinition {
         name: "graph".to_owned(),
-        tasks: Vec::new(),
-        execution_timeout: None,
-        default_priority: None,
+        ..WorkflowDefinition::default()
     };
     for word in line.split_whitespace() {
         if let Some(timeout) = word.strip_prefix('@') {
@@ -58,15 +56,7 @@ pub fn task(name: &str) -> TaskDefinition {
     TaskDefinition {
         name: name.to_owned(),
         task_type: "test".to_owned(),
-        payload: None,
-        depends_on: Vec::new(),
-        priority: 0,
-        allow_failure: false,
-        result_from: None,
-        retry_policy: None,
-        timeout: None,
-        version: None,
-        headers: std::collections::BTreeMap::new(),
+        ..TaskDefinition::default()
     }
 }
 

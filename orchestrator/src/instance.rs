@@ -12,7 +12,7 @@ use std::sync::Arc;
 use paceline_types::workflow::{Header, Plan, Stage, TaskRecord, UpstreamTasks};
 use paceline_types::{JobId, WorkflowId};
 
-use crate::ports::{TaskJob, Upstream, UpstreamJob};
+use crate::ports::{Composition, TaskJob, Upstream, UpstreamJob};
 
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -164,7 +164,13 @@ impl Instance {
         match self.stage() {
             Stage::Running => !self.ready.is_empty(),
             Stage::Ending(_) => !self.dispatched.is_empty(),
-            Stage::Pending | Stage::Completed | Stage::Ended(_) => false,
+            Stage::Pending
+            | Stage::Opening
+            | Stage::Resting(_)
+            | Stage::Restarting
+            | Stage::Completed
+            | Stage::Continued { .. }
+            | Stage::Ended(_) => false,
         }
     }
 
@@ -198,12 +204,15 @@ impl Instance {
             task: planned.name.clone(),
             iteration,
             spec: self.plan.job_spec(task),
-            upstream: match &planned.result_from {
-                None => Upstream::None,
-                Some(UpstreamTasks::One(from)) => Upstream::One(self.upstream_job(*from)),
-                Some(UpstreamTasks::Many(from)) => {
-                    Upstream::Many(from.iter().map(|&from| self.upstream_job(from)).collect())
-                }
+            composition: Composition {
+                upstream: match &planned.result_from {
+                    None => Upstream::None,
+                    Some(UpstreamTasks::One(from)) => Upstream::One(self.upstream_job(*from)),
+                    Some(UpstreamTasks::Many(from)) => {
+                        Upstream::Many(from.iter().map(|&from| self.upstream_job(from)).collect())
+                    }
+                },
+                ..Composition::default()
             },
         }
     }
@@ -246,7 +255,13 @@ impl Instance {
                 self.dispatched.remove(&task);
                 self.cancelling.insert(task);
             }
-            TaskRecord::Completed { .. }
+            TaskRecord::Returned { .. }
+            | TaskRecord::Expanded { .. }
+            | TaskRecord::Routed { .. }
+            | TaskRecord::Rewinding { .. }
+            | TaskRecord::Again { .. }
+            | TaskRecord::Bypassed { .. }
+            | TaskRecord::Completed { .. }
             | TaskRecord::Skipped { .. }
             | TaskRecord::FailedAllowed { .. }
             | TaskRecord::Dead { .. }

@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod deadlines;
 pub mod desk;
 mod draft;
+pub mod facts;
 #[cfg(any(test, feature = "testing"))]
 pub mod graph;
 pub mod groups;

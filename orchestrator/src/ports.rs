@@ -13,6 +13,7 @@ mod turn;
 
 use std::future::Future;
 
+use bytes::Bytes;
 use paceline_types::{JobId, WorkflowId};
 
 use crate::term::Term;
@@ -24,8 +25,8 @@ pub use services::{
     World,
 };
 pub use turn::{
-    Cancels, Close, Commit, CommitOutcome, Deadline, LogEvent, Parked, ReadAhead, TaskEvent,
-    TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
+    Alarm, Cancels, Commit, CommitOutcome, Composition, ConcludedBy, Conclusion, LogEvent, Parked,
+    Post, ReadAhead, Spawn, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
 };
 
 /// Why a call of the leader failed.
@@ -84,13 +85,24 @@ pub trait Ledger: Send + Sync {
         turn: Turn,
     ) -> impl Future<Output = Result<TurnReply, LedgerError>> + Send;
 
-    /// Instances whose deadline has passed by the server's clock, longest overdue first, at
-    /// most `max`.
+    /// Moments that have passed by the server's clock, longest ago first, at most `max`.
     fn overdue(
         &self,
         term: &Term,
         max: usize,
-    ) -> impl Future<Output = Result<Vec<WorkflowId>, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Vec<(WorkflowId, Alarm)>, LedgerError>> + Send;
+
+    /// How many shards the namespace has.
+    fn shards(&self) -> u16;
+
+    /// What jobs left, in the order of the ids, as those that depend on them are given it: the result
+    /// of one that completed, `{"error": …}` of one that failed, `null` of one that was skipped. None
+    /// where the record is gone.
+    fn results(
+        &self,
+        term: &Term,
+        jobs: &[JobId],
+    ) -> impl Future<Output = Result<Vec<Option<Bytes>>, LedgerError>> + Send;
 
     /// Instances that are marked as having work left over, at most `max`, in any order.
     fn unfinished(
@@ -114,4 +126,22 @@ pub trait Ledger: Send + Sync {
         term: &Term,
         jobs: &[JobId],
     ) -> impl Future<Output = Result<Vec<JobPhase>, LedgerError>> + Send;
+}
+
+/// What instances must be told in other shards.
+pub trait Outbox: Send + Sync {
+    /// The oldest posts, at most `max`, in order, each until it is delivered.
+    fn posts(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<(EntryId, Post)>, LedgerError>> + Send;
+
+    /// Does what a post says, in the shard of whom it is for, and takes it out of the box.
+    fn deliver(
+        &self,
+        term: &Term,
+        entry: &EntryId,
+        post: &Post,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

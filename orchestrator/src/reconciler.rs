@@ -214,7 +214,7 @@ impl Reconciler {
         }
         let mut events = Vec::new();
         if look.pending && self.stands_still(Suspect::Workflow(workflow)) {
-            events.push(Event::Start);
+            events.push(Event::Start { shards: 1 });
         }
         let jobs: Vec<JobId> = look.open.iter().map(|&(_, _, job, _)| job).collect();
         let phases = match jobs.is_empty() {

@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
-use paceline_types::workflow::{Header, TaskRecord};
-use paceline_types::{EventKind, JobId, TaskName, WorkflowStatus};
+use paceline_types::workflow::{Header, Section, TaskRecord};
+use paceline_types::{EventKind, JobId, SignalName, TaskName, WorkflowId, WorkflowStatus};
 
-use crate::ports::TaskOutcome;
+use crate::ports::{Alarm, Conclusion, Spawn, TaskEvent, TaskJob, TaskOutcome};
 
 /// Something that happened to one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// It was accepted, and may begin.
-    Start,
-    /// The job of a task ended.
+    Start {
+        /// How many shards there are.
+        shards: u16,
+    },
+    /// The job of a task or of a hook ended, or its child workflow did.
     TaskEnded {
         /// The task.
         task: TaskName,
         /// Which start of it.
         iteration: u32,
-        /// The job, as it names itself.
+        /// The job, as it names itself; of a child, what the job of its task would be.
         job: JobId,
         /// How it ended.
         outcome: TaskOutcome,
@@ -32,24 +35,37 @@ pub enum Event {
         /// Which start of it.
         iteration: u32,
     },
-    /// A caller wants it cancelled.
+    /// A signal was accepted.
+    Signalled {
+        /// Its number: each is one more than the one before.
+        number: u64,
+        /// Its name.
+        name: SignalName,
+    },
+    /// A caller wants it cancelled, or its parent ends.
     CancelRequested {
         /// The caller's words; may be empty.
         reason: String,
     },
-    /// Its execution timeout passed.
-    DeadlinePassed,
-    /// Work may be left over from an earlier transition: go on with it.
+    /// A caller wants what failed to be tried again. The ledger has put it among the active ones.
+    RetryRequested,
+    /// A moment passed that it waited for.
+    Rang(Alarm),
+    /// Work may be left over from an earlier transition, or it was resumed: go on with it.
     Continue,
 }
 
 /// What one event changes, and what must be made true with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transition {
     /// The header, if it changed.
     pub header: Option<Header>,
     /// Records that changed, each task once.
     pub tasks: Vec<(u32, TaskRecord)>,
+    /// Records of starts that are over because their task was reset: kept beside the new ones.
+    pub history: Vec<(u32, TaskRecord)>,
+    /// Tasks that were added.
+    pub sections: Vec<Section>,
     /// What must happen, in this order.
     pub effects: Vec<Effect>,
     /// What to tell, in this order: exactly one event for each transition of the instance and
@@ -57,37 +73,45 @@ pub struct Transition {
     pub events: Vec<Happening>,
     /// Whether work is left over that did not fit under the limit: [`Event::Continue`] goes on.
     pub more: bool,
+    /// Results that a decision waits for: [`Event::Continue`] goes on once they are among the
+    /// [`Facts`](crate::facts::Facts). `more` is set as well.
+    pub wanted: Vec<JobId>,
 }
 
 /// What must happen with a transition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Make the job of a task.
-    Dispatch {
-        /// Index of the task.
-        task: u32,
-        /// Which start of it.
-        iteration: u32,
+    /// Make the job of a task, an element of a map, or a hook.
+    Dispatch(Box<TaskJob>),
+    /// Cancel the job of a task or a hook.
+    CancelJob(JobId),
+    /// Make a child workflow.
+    Spawn(Box<Spawn>),
+    /// Cancel a child workflow.
+    CancelChild {
+        /// Which.
+        child: WorkflowId,
     },
-    /// Cancel the job of a task.
-    CancelJob {
-        /// Index of the task.
-        task: u32,
-        /// Which start of it.
-        iteration: u32,
+    /// What ran on no node leaves its result where the job of the task would have.
+    Conclude(Conclusion),
+    /// Report [`Event::Rang`] after this.
+    Arm(Alarm, Duration),
+    /// The moment is not waited for any more.
+    Disarm(Alarm),
+    /// The instance goes on as a new one with the same definition.
+    Succeed {
+        /// Its id.
+        to: WorkflowId,
+        /// Whose result is its input.
+        job: JobId,
     },
-    /// Report [`Event::DeadlinePassed`] after this.
-    ArmDeadline {
-        /// The execution timeout.
-        after: Duration,
-    },
-    /// There is no deadline any more.
-    DisarmDeadline,
-    /// The instance has ended.
+    /// The instance has come to its outcome.
     Close {
         /// Its final status.
         status: WorkflowStatus,
     },
+    /// Nothing of it is under way any more, its hooks included: it leaves the active ones.
+    Retire,
 }
 
 /// An event for the log, of the instance or of one of its tasks.
@@ -95,8 +119,8 @@ pub enum Effect {
 pub struct Happening {
     /// What happened.
     pub kind: EventKind,
-    /// Index and iteration of the task; none for the instance itself.
-    pub task: Option<(u32, u32)>,
+    /// The task, its job and its iteration; none for the instance itself.
+    pub task: Option<TaskEvent>,
     /// Why, where there is a why.
     pub error: Option<String>,
 }
@@ -136,6 +160,12 @@ pub enum Late {
     /// There is nothing left over.
     #[error("nothing is left over")]
     NothingLeft,
+    /// The signal was taken in already.
+    #[error("the signal is known already")]
+    SignalKnown,
+    /// Nothing waits for that moment any more.
+    #[error("nothing waits for that moment any more")]
+    Disarmed,
 }
 
 /// Events that contradict what is kept.

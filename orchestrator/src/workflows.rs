@@ -226,6 +226,9 @@ fn given_up(item: &InboxItem, entry: &EntryId) -> Parked {
         workflow: match item {
             InboxItem::Start { workflow }
             | InboxItem::TaskEnded { workflow, .. }
+            | InboxItem::Signal { workflow, .. }
+            | InboxItem::Retry { workflow }
+            | InboxItem::Look { workflow }
             | InboxItem::Cancel { workflow, .. } => Some(*workflow),
             InboxItem::Unreadable { .. } => None,
         },
@@ -238,7 +241,7 @@ fn given_up(item: &InboxItem, entry: &EntryId) -> Parked {
 
 fn add(work: &mut Work, item: InboxItem, entry: &EntryId) {
     let (workflow, event) = match item {
-        InboxItem::Start { workflow } => (workflow, Event::Start),
+        InboxItem::Start { workflow } => (workflow, Event::Start { shards: 1 }),
         InboxItem::TaskEnded {
             workflow,
             task,
@@ -255,6 +258,13 @@ fn add(work: &mut Work, item: InboxItem, entry: &EntryId) {
             };
             (workflow, event)
         }
+        InboxItem::Signal {
+            workflow,
+            number,
+            name,
+        } => (workflow, Event::Signalled { number, name }),
+        InboxItem::Retry { workflow } => (workflow, Event::RetryRequested),
+        InboxItem::Look { workflow } => (workflow, Event::Continue),
         InboxItem::Cancel { workflow, reason } => (workflow, Event::CancelRequested { reason }),
         InboxItem::Unreadable { text, problem } => {
             tracing::error!(

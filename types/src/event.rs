@@ -109,6 +109,44 @@ event_kinds! {
     WorkflowTaskCompleted = "workflow.task.completed",
     /// A task ended badly or was cancelled; also when that is allowed.
     WorkflowTaskFailed = "workflow.task.failed",
+    /// A task ended badly because its handler panicked; in place of `workflow.task.failed`.
+    WorkflowTaskPanicked = "workflow.task.panicked",
+    /// It is tried again, by its policy or by hand.
+    WorkflowRetrying = "workflow.retrying",
+    /// Nothing new is dispatched until it is resumed.
+    WorkflowSuspended = "workflow.suspended",
+    /// It goes on.
+    WorkflowResumed = "workflow.resumed",
+    /// A signal was accepted.
+    WorkflowSignalReceived = "workflow.signal.received",
+    /// The job of a hook was made.
+    WorkflowHookDispatched = "workflow.hook.dispatched",
+    /// A hook ended well.
+    WorkflowHookCompleted = "workflow.hook.completed",
+    /// A hook ended badly; its workflow is as it was.
+    WorkflowHookFailed = "workflow.hook.failed",
+    /// A batch began.
+    BatchStarted = "batch.started",
+    /// Every item ended well.
+    BatchCompleted = "batch.completed",
+    /// It ended with items that failed, or its preparation failed.
+    BatchFailed = "batch.failed",
+    /// Cancelled by a caller.
+    BatchCancelled = "batch.cancelled",
+    /// Its execution timeout passed.
+    BatchTimedOut = "batch.timed_out",
+    /// It is tried again, by its policy or by hand.
+    BatchRetrying = "batch.retrying",
+    /// It is further than before.
+    BatchProgress = "batch.progress",
+    /// Its preparation ended well.
+    BatchOnetimeCompleted = "batch.onetime.completed",
+    /// Its preparation failed.
+    BatchOnetimeFailed = "batch.onetime.failed",
+    /// An item ended well.
+    BatchItemCompleted = "batch.item.completed",
+    /// An item ended badly or was cancelled.
+    BatchItemFailed = "batch.item.failed",
 }
 
 impl fmt::Display for EventKind {

@@ -177,7 +177,48 @@ id_type!(
     "node"
 );
 
+id_type!(
+    /// Names a batch.
+    BatchId,
+    "batch_",
+    "batch"
+);
+
+impl WorkflowId {
+    /// The child that one start of a workflow's task is.
+    ///
+    /// A function of its arguments, as [`JobId::of_task`] is; it lives in one of `shards` shards,
+    /// which must be at least 1.
+    #[must_use]
+    pub fn of_child(parent: WorkflowId, task: u32, iteration: u32, shards: u16) -> WorkflowId {
+        let job = JobId::of_task(parent, task, iteration);
+        let mixed = job
+            .random()
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+            .rotate_left(32);
+        let shard = ShardIndex(u16::try_from(mixed % u64::from(shards.max(1))).unwrap_or(0));
+        // The random part is the job's, turned about, so that its jobs do not meet its parent's.
+        WorkflowId::from_parts(parent.made_at(), shard, mixed)
+    }
+
+    /// The instance that a workflow goes on as; in the same shard.
+    #[must_use]
+    pub fn of_successor(self) -> WorkflowId {
+        let mixed = (self.random() ^ 0xa076_1d64_78bd_642f)
+            .wrapping_mul(0xe703_7ed1_a0b4_28db)
+            .rotate_left(29);
+        WorkflowId::from_parts(self.made_at(), self.shard(), mixed)
+    }
+}
+
 impl JobId {
+    /// The job of one start of a batch's item; `item` counts from 0 in the order of the
+    /// definition, `iteration` how often the item was started afresh.
+    #[must_use]
+    pub fn of_item(batch: BatchId, item: u32, iteration: u32) -> JobId {
+        JobId::of_task(WorkflowId(batch.0), item, iteration)
+    }
+
     /// The job of one execution of a workflow's task.
     ///
     /// A function of its arguments, so that whoever dispatches the task again names the same

@@ -31,12 +31,12 @@ pub mod workflow;
 pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use group::{Group, GroupLimits};
-pub use id::{JobId, NodeId, ShardIndex, WorkflowId};
+pub use id::{BatchId, JobId, NodeId, ShardIndex, WorkflowId};
 pub use job::{FiringRef, Job, JobSpec, JobStatus};
 pub use limit::{Limit, LimitError, Rate};
 pub use name::{
-    GroupKey, IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, Tag, TaskName, TaskType,
-    UniqueKey, Version,
+    GroupKey, IdempotencyKey, LimitKey, NameError, Namespace, ScheduleId, SignalName, Tag,
+    TaskName, TaskType, UniqueKey, Version,
 };
 pub use node::{NodeInfo, Role};
 pub use outcome::{JobError, Outcome, Settlement};

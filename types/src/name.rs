@@ -190,6 +190,10 @@ name_type!(
     TaskName, "the task name", 128, strict, STRICT
 );
 name_type!(
+    /// The name of a signal.
+    SignalName, "the signal name", 128, strict, STRICT
+);
+name_type!(
     /// A version of a handler; work that names one is only claimed by nodes that serve it.
     Version, "the version", 64, strict, STRICT
 );

@@ -37,9 +37,7 @@ impl WorkflowBuilder {
         WorkflowBuilder {
             definition: WorkflowDefinition {
                 name: name.into(),
-                tasks: Vec::new(),
-                execution_timeout: None,
-                default_priority: None,
+                ..WorkflowDefinition::default()
             },
             mistakes: Vec::new(),
         }
@@ -124,15 +122,7 @@ impl Step {
             task: TaskDefinition {
                 name: name.into(),
                 task_type: task_type.into(),
-                payload: None,
-                depends_on: Vec::new(),
-                priority: 0,
-                allow_failure: false,
-                result_from: None,
-                retry_policy: None,
-                timeout: None,
-                version: None,
-                headers: std::collections::BTreeMap::new(),
+                ..TaskDefinition::default()
             },
             unwritable: None,
         }

@@ -232,10 +232,10 @@ pub(crate) fn job_status(output: Output, status: JobStatus) -> String {
 /// The status of a workflow in its colour.
 pub(crate) fn workflow_status(output: Output, status: WorkflowStatus) -> String {
     let color = match status {
-        WorkflowStatus::Completed => Color::Green,
+        WorkflowStatus::Completed | WorkflowStatus::Continued => Color::Green,
         WorkflowStatus::Failed | WorkflowStatus::Cancelled => Color::Red,
         WorkflowStatus::Running => Color::Yellow,
-        WorkflowStatus::Pending => Color::Dim,
+        WorkflowStatus::Pending | WorkflowStatus::Suspended => Color::Dim,
     };
     output.paint(color, status.as_str())
 }

@@ -82,8 +82,16 @@ impl Bench {
 
     fn note(&mut self, workflow: WorkflowId, transition: Transition) {
         let is_job = |effect: &&Effect| match effect {
-            Effect::Dispatch { .. } | Effect::CancelJob { .. } => true,
-            Effect::ArmDeadline { .. } | Effect::DisarmDeadline | Effect::Close { .. } => false,
+            Effect::Dispatch(_)
+            | Effect::CancelJob(_)
+            | Effect::Spawn(_)
+            | Effect::CancelChild { .. }
+            | Effect::Conclude(_) => true,
+            Effect::Arm(..)
+            | Effect::Disarm(_)
+            | Effect::Succeed { .. }
+            | Effect::Close { .. }
+            | Effect::Retire => false,
         };
         self.answers.effects += transition.effects.iter().filter(is_job).count();
         if let Some(Found::Here(held)) = self.found.get(&workflow) {
@@ -107,9 +115,11 @@ impl Bench {
             Some(Found::Here(held)) => {
                 let task = match event {
                     Event::TaskEnded { task, .. } | Event::JobGone { task, .. } => Some(task),
-                    Event::Start
+                    Event::Start { .. }
+                    | Event::Signalled { .. }
                     | Event::CancelRequested { .. }
-                    | Event::DeadlinePassed
+                    | Event::RetryRequested
+                    | Event::Rang(_)
                     | Event::Continue => None,
                 };
                 let phase = task

@@ -1,8 +1,8 @@
 //! What the ledger hands to the leader.
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, TaskRecord};
-use paceline_types::{JobId, TaskName, WorkflowId};
+use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
+use paceline_types::{JobId, SignalName, TaskName, WorkflowId};
 
 /// Names an entry of the inbox; later entries have later ids in the inbox's own order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +40,26 @@ pub enum InboxItem {
         /// How it ended.
         outcome: TaskOutcome,
     },
-    /// A caller wants the workflow cancelled.
+    /// A signal was accepted.
+    Signal {
+        /// By which workflow.
+        workflow: WorkflowId,
+        /// Its number.
+        number: u64,
+        /// Its name.
+        name: SignalName,
+    },
+    /// A caller wants what failed of the workflow to be tried again; it is among the active ones.
+    Retry {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// The workflow was suspended or resumed: its record says so.
+    Look {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// A caller wants the workflow cancelled, or its parent ends.
     Cancel {
         /// Which.
         workflow: WorkflowId,
@@ -60,9 +79,13 @@ pub enum InboxItem {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TaskOutcome {
     /// Well; its result is in its record.
-    Completed {
-        /// There was nothing to do, so there is no result.
-        skipped: bool,
+    Completed,
+    /// Well, and its handler wants the workflow to go on as a new one; the result is the input.
+    Continued,
+    /// Well: there was nothing to do, so there is no result.
+    Skipped {
+        /// Why.
+        reason: String,
     },
     /// It will not be tried again.
     Dead {
@@ -74,16 +97,28 @@ pub enum TaskOutcome {
 }
 
 /// An instance as it is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct StoredInstance {
     /// The definition, as JSON, as it was accepted.
     pub definition: Bytes,
+    /// What it was given, as JSON.
+    pub input: Option<Bytes>,
+    /// The task of another workflow that it is the child of.
+    pub origin: Option<Origin>,
+    /// The instance that went on as this one.
+    pub continued_from: Option<WorkflowId>,
+    /// Nothing new is to be dispatched.
+    pub suspended: bool,
     /// What is kept once.
     pub header: Header,
     /// Grows with every commit.
     pub revision: u64,
     /// Records by task index, in any order; a task without one waits or is ready.
     pub tasks: Vec<(u32, TaskRecord)>,
+    /// The newest section of each generator, in any order.
+    pub sections: Vec<Section>,
+    /// Signals that no task has taken, by number.
+    pub signals: Vec<(u64, SignalName)>,
 }
 
 /// How the job of a task stands.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use paceline_types::workflow::{Header, TaskRecord};
+use bytes::Bytes;
+use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
 use paceline_types::{EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus};
 
-use super::{Delivery, EntryId};
+use super::{Delivery, EntryId, TaskOutcome};
 
 /// What one turn of the leader writes, in one call.
 ///
@@ -43,6 +44,15 @@ pub struct Commit {
     pub header: Option<Header>,
     /// Records that changed, by task index, each index once.
     pub tasks: Vec<(u32, TaskRecord)>,
+    /// Starts that are over because their task was reset, kept beside `tasks`: each `(index,
+    /// iteration)` once.
+    pub history: Vec<(u32, TaskRecord)>,
+    /// Tasks that were added; one replaces an older one of the same generator.
+    pub sections: Vec<Section>,
+    /// Results of what ran on no node. One that is there already stays.
+    pub conclusions: Vec<Conclusion>,
+    /// What other instances must be told, in this order; kept until it is delivered.
+    pub posts: Vec<Post>,
     /// Jobs to make. They come before the cancellations, which may name one of them.
     pub dispatches: Vec<TaskJob>,
     /// Jobs to cancel: queued ones at once, running ones by asking. One that has ended, or is
@@ -53,10 +63,13 @@ pub struct Commit {
     /// Whether there is work left over that the next turn goes on with. Marks the instance as
     /// unfinished, or takes the mark away.
     pub more: bool,
-    /// What becomes of the deadline.
-    pub deadline: Deadline,
-    /// Set when the instance ends with this commit: it leaves the list of active ones.
-    pub close: Option<Close>,
+    /// Moments to wait for, counted by the server's clock from the commit, and those that are not
+    /// waited for any more.
+    pub alarms: Vec<(Alarm, Option<Duration>)>,
+    /// Set when the instance comes to its outcome with this commit: who waits for it is told.
+    pub close: Option<WorkflowStatus>,
+    /// Nothing of it is under way any more: it leaves the list of active ones, and has no alarms.
+    pub retire: bool,
 }
 
 /// A task's job to be made.
@@ -73,14 +86,31 @@ pub struct TaskJob {
     pub iteration: u32,
     /// What is asked for; due at once, without unique and idempotency key.
     pub spec: JobSpec,
-    /// Whose results the payload is to be wrapped with.
+    /// What its payload is composed of.
+    pub composition: Composition,
+}
+
+/// What the payload of a job is composed of when it runs, beside what its spec says.
+///
+/// First what stands in the payload as `{{...}}` is put in, then it is wrapped as `result_from` has
+/// it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Composition {
+    /// The payload refers to other values.
+    pub template: bool,
+    /// It refers to the input of the workflow.
+    pub input: bool,
+    /// Tasks that it refers to.
+    pub references: Vec<UpstreamJob>,
+    /// Whose results the payload is wrapped with.
     pub upstream: Upstream,
 }
 
 /// Whose results a job is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Upstream {
-    /// None: the payload is handed over as it is.
+    /// None: the payload is not wrapped.
+    #[default]
     None,
     /// The result itself.
     One(UpstreamJob),
@@ -94,8 +124,100 @@ pub struct UpstreamJob {
     /// The upstream task.
     pub task: TaskName,
     /// The job to read: its result, or its error if it is not completed. None: the task was
-    /// skipped, and the result is `null`.
+    /// skipped or passed by, and the result is `null`.
     pub job: Option<JobId>,
+}
+
+/// The result of what ran on no node: a child workflow's parent task needs none of these, as the
+/// delivery of its end leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Under which job it is kept; its state record alone is made, and it is in no list.
+    pub job: JobId,
+    /// The task's name.
+    pub task: TaskName,
+    /// Which start of the task.
+    pub iteration: u32,
+    /// What.
+    pub result: ConcludedBy,
+}
+
+/// Where a concluded result comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConcludedBy {
+    /// It is this JSON.
+    Value(Bytes),
+    /// It is the payload of a signal, which is taken from the queue with it.
+    Signal {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// A child workflow to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spawn {
+    /// Its id: [`WorkflowId::of_child`]. One that is there already is left as it is.
+    pub child: WorkflowId,
+    /// Its definition, as JSON.
+    pub definition: Bytes,
+    /// Its input, as JSON.
+    pub input: Option<Bytes>,
+    /// The task that it is the child of.
+    pub origin: Origin,
+    /// The name of that task.
+    pub task: TaskName,
+}
+
+/// Something that another instance must be told, in its own shard. Each may be delivered more than
+/// once, and does nothing the second time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Post {
+    /// Make this child. If it is there and has ended, its parent is told again.
+    Spawn(Box<Spawn>),
+    /// Cancel this child, and whatever it goes on as.
+    Cancel {
+        /// Which.
+        child: WorkflowId,
+        /// Why.
+        reason: String,
+    },
+    /// Tell the parent how its child ended; of one that completed, its output becomes the result of
+    /// the task.
+    Ended {
+        /// The child.
+        child: WorkflowId,
+        /// The parent's task.
+        origin: Origin,
+        /// How it ended.
+        outcome: TaskOutcome,
+    },
+    /// Make the instance that this one goes on as: with its definition, its origin, and the result of
+    /// a job as the input.
+    Succeed {
+        /// The instance.
+        from: WorkflowId,
+        /// The new one.
+        to: WorkflowId,
+        /// Whose result is the input.
+        job: JobId,
+    },
+}
+
+/// A moment that an instance waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Alarm {
+    /// Its execution timeout.
+    Deadline,
+    /// It may be tried again.
+    Retry,
+    /// The longest wait of a task for its signal.
+    Signal {
+        /// Index of the task.
+        task: u32,
+        /// Which start of it.
+        iteration: u32,
+    },
 }
 
 /// Jobs to cancel, for one reason.
@@ -123,34 +245,12 @@ pub struct LogEvent {
 pub struct TaskEvent {
     /// Its name.
     pub task: TaskName,
-    /// Its task type.
-    pub task_type: TaskType,
+    /// Its task type; none where it runs on no node.
+    pub task_type: Option<TaskType>,
     /// Its job.
     pub job: JobId,
     /// Which start of the task.
     pub iteration: u32,
-}
-
-/// What becomes of an instance's deadline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Deadline {
-    /// Stays as it is.
-    #[default]
-    Keep,
-    /// Passes after this, counted by the server's clock from the commit.
-    Arm(Duration),
-    /// Taken away.
-    Disarm,
-}
-
-/// How an instance ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Close {
-    /// Its final status.
-    pub status: WorkflowStatus,
-    /// The leaves whose results make the output, in the order of the definition; empty unless
-    /// it completed. A leaf without a job has no result. See `Plan::output`.
-    pub leaves: Vec<UpstreamJob>,
 }
 
 /// Something that could not be applied: an error of this program or of the data.

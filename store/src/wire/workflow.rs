@@ -33,18 +33,22 @@ pub(crate) fn parse_definition(record: &Bytes) -> Option<(Bytes, Option<Bytes>)>
     ))
 }
 
-/// The letter lets scripts tell ended workflows: `C`, `F` and `X` are final.
+/// The letter lets scripts tell ended workflows: `C`, `F`, `X` and `N` are final.
 pub(crate) fn encode_header(header: &Header) -> String {
     let letter = match &header.stage {
         Stage::Pending => 'P',
-        Stage::Running => 'R',
+        Stage::Opening | Stage::Running | Stage::Restarting => 'R',
         Stage::Ending(_) => 'E',
+        Stage::Resting(_) => 'W',
         Stage::Completed => 'C',
+        Stage::Continued { .. } => 'N',
         Stage::Ended(ending) => match ending.status() {
             WorkflowStatus::Cancelled => 'X',
             WorkflowStatus::Failed
             | WorkflowStatus::Pending
             | WorkflowStatus::Running
+            | WorkflowStatus::Suspended
+            | WorkflowStatus::Continued
             | WorkflowStatus::Completed => 'F',
         },
     };
@@ -65,44 +69,112 @@ pub(crate) fn ended_status(letter: &str) -> Option<WorkflowStatus> {
         "C" => Some(WorkflowStatus::Completed),
         "F" => Some(WorkflowStatus::Failed),
         "X" => Some(WorkflowStatus::Cancelled),
+        "N" => Some(WorkflowStatus::Continued),
         _ => None,
     }
 }
 
+/// `<letter> <iteration> <job>[ <more>]\n<why>`; more is the route (or `-`) and how often it was
+/// evaluated, of those records that have them.
 pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord) -> String {
+    let mut more = String::new();
     let letter = match record {
         TaskRecord::Dispatched { .. } => 'd',
         TaskRecord::Cancelling { .. } => 'x',
-        TaskRecord::Completed { .. } => 'C',
+        TaskRecord::Returned { .. } => 'r',
+        TaskRecord::Expanded { .. } => 'e',
+        TaskRecord::Completed {
+            continues: false, ..
+        } => 'C',
+        TaskRecord::Completed {
+            continues: true, ..
+        } => 'N',
+        TaskRecord::Routed {
+            route, evaluations, ..
+        } => {
+            let route = route.map_or_else(|| "-".to_owned(), |route| route.to_string());
+            more = format!(" {route} {evaluations}");
+            'R'
+        }
+        TaskRecord::Rewinding {
+            route, evaluations, ..
+        } => {
+            more = format!(" {route} {evaluations}");
+            'w'
+        }
+        TaskRecord::Again { evaluations, .. } => {
+            more = format!(" - {evaluations}");
+            'a'
+        }
         TaskRecord::Skipped { .. } => 'K',
+        TaskRecord::Bypassed { .. } => 'B',
         TaskRecord::FailedAllowed { .. } => 'A',
         TaskRecord::Dead { .. } => 'D',
         TaskRecord::Cancelled { .. } => 'X',
     };
     let iteration = record.iteration();
     let job = JobId::of_task(workflow, index, iteration);
-    let error = record.error().unwrap_or_default();
-    format!("{letter} {iteration} {}\n{error}", job.bare(&mut [0; 26]))
+    let why = match record {
+        TaskRecord::Skipped { reason, .. } => reason,
+        other => other.error().unwrap_or_default(),
+    };
+    format!(
+        "{letter} {iteration} {}{more}\n{why}",
+        job.bare(&mut [0; 26])
+    )
 }
 
 pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
-    let (head, error) = text.split_once('\n')?;
+    let (head, why) = text.split_once('\n')?;
     let mut head = head.split(' ');
     let letter = head.next()?;
     let iteration = head.next()?.parse().ok()?;
-    let error = || error.to_owned();
+    let _job = head.next();
+    let route = head.next();
+    let evaluations: Option<u32> = head.next().and_then(|count| count.parse().ok());
+    let why = || why.to_owned();
     Some(match letter {
         "d" => TaskRecord::Dispatched { iteration },
         "x" => TaskRecord::Cancelling { iteration },
-        "C" => TaskRecord::Completed { iteration },
-        "K" => TaskRecord::Skipped { iteration },
+        "r" => TaskRecord::Returned { iteration },
+        "e" => TaskRecord::Expanded { iteration },
+        "C" => TaskRecord::Completed {
+            iteration,
+            continues: false,
+        },
+        "N" => TaskRecord::Completed {
+            iteration,
+            continues: true,
+        },
+        "R" => TaskRecord::Routed {
+            iteration,
+            route: match route? {
+                "-" => None,
+                route => Some(route.parse().ok()?),
+            },
+            evaluations: evaluations?,
+        },
+        "w" => TaskRecord::Rewinding {
+            iteration,
+            route: route?.parse().ok()?,
+            evaluations: evaluations?,
+        },
+        "a" => TaskRecord::Again {
+            iteration,
+            evaluations: evaluations?,
+        },
+        "K" => TaskRecord::Skipped {
+            iteration,
+            reason: why(),
+        },
+        "B" => TaskRecord::Bypassed { iteration },
         "A" => TaskRecord::FailedAllowed {
             iteration,
-            error: error(),
+            error: why(),
         },
         "D" => TaskRecord::Dead {
             iteration,
-            error: error(),
+            error: why(),
         },
         "X" => TaskRecord::Cancelled { iteration },
         _ => return None,
@@ -132,6 +204,7 @@ mod tests {
             stage: Stage::Ended(Ending::Cancelled {
                 reason: "enough".into(),
             }),
+            ..Header::NEW
         };
         assert!(encode_header(&ended).starts_with("X "));
         for header in [Header::NEW, ended] {
@@ -143,6 +216,24 @@ mod tests {
             TaskRecord::Dead {
                 iteration: 3,
                 error: "a\nb".into(),
+            },
+            TaskRecord::Routed {
+                iteration: 1,
+                route: None,
+                evaluations: 2,
+            },
+            TaskRecord::Rewinding {
+                iteration: 1,
+                route: 7,
+                evaluations: 2,
+            },
+            TaskRecord::Again {
+                iteration: 2,
+                evaluations: 2,
+            },
+            TaskRecord::Completed {
+                iteration: 0,
+                continues: true,
             },
         ] {
             assert_eq!(parse_task(&encode_task(workflow, 7, &record)), Some(record));

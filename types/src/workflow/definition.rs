@@ -1,17 +1,17 @@
 //! What a caller writes: a DAG of tasks.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::task::TaskDefinition;
 use crate::duration;
 use crate::{Priority, RetryPolicy};
 
 /// A DAG of tasks. Read from JSON with [`WorkflowDefinition::from_json`], or built in Rust; it is
 /// only accepted after validation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowDefinition {
     /// For readers; need not be unique.
@@ -28,36 +28,124 @@ pub struct WorkflowDefinition {
     /// Priority of tasks that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_priority: Option<Priority>,
-}
-
-/// One node of the DAG; executes as a job.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskDefinition {
-    /// Unique in the workflow.
-    pub name: String,
-    /// Which handler runs it.
-    pub task_type: String,
-    /// Given to the handler.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Box<RawValue>>,
-    /// Tasks that must have ended well before this one starts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub depends_on: Vec<String>,
-    /// Among tasks that become ready together, higher ones are dispatched first; from 1 to 10 it
-    /// is also the priority of the job. 0 means the workflow's default.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub priority: i64,
-    /// A dead job counts as done, and the dependents run.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_failure: bool,
-    /// Upstream results to hand to the handler: the payload becomes
-    /// `{"upstream": …, "original": <payload>}`. Each name must be in `depends_on`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result_from: Option<ResultFrom>,
-    /// Retry policy of the job, in place of the handler's.
+    /// How often, and after which waits, a workflow that failed is tried again: what failed runs
+    /// again, what completed is kept. Without it, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_policy: Option<RetryPolicy>,
+    /// Jobs at its beginning and its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<WorkflowHooks>,
+}
+
+/// Jobs at moments of a workflow's life. What they come to never changes its outcome.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowHooks {
+    /// Ends before the first task begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_init: Option<HookDefinition>,
+    /// After it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<HookDefinition>,
+    /// After it failed, timed out or was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<HookDefinition>,
+    /// After either of them has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exit: Option<HookDefinition>,
+}
+
+impl WorkflowHooks {
+    /// The hook of a moment.
+    #[must_use]
+    pub fn get(&self, hook: Hook) -> Option<&HookDefinition> {
+        match hook {
+            Hook::Init => self.on_init.as_ref(),
+            Hook::Success => self.on_success.as_ref(),
+            Hook::Failure => self.on_failure.as_ref(),
+            Hook::Exit => self.on_exit.as_ref(),
+        }
+    }
+}
+
+/// A moment of a workflow's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hook {
+    /// Before the first task.
+    Init,
+    /// It completed.
+    Success,
+    /// It failed, timed out or was cancelled.
+    Failure,
+    /// After either.
+    Exit,
+}
+
+impl Hook {
+    /// Every hook, in the order in which they run.
+    pub const ALL: [Hook; 4] = [Hook::Init, Hook::Success, Hook::Failure, Hook::Exit];
+
+    /// The first index of a task that is a hook: no task of a definition comes so far.
+    pub const FIRST_INDEX: u32 = u32::MAX - 7;
+
+    /// The field of a definition that names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hook::Init => "on_init",
+            Hook::Success => "on_success",
+            Hook::Failure => "on_failure",
+            Hook::Exit => "on_exit",
+        }
+    }
+
+    /// The name of the task that its job executes, such as `__hook.on_exit`; no other task may
+    /// begin so.
+    #[must_use]
+    pub fn task_name(self) -> String {
+        format!("{HOOK_PREFIX}{}", self.as_str())
+    }
+
+    /// The hook whose task has this name.
+    #[must_use]
+    pub fn of_task_name(name: &str) -> Option<Hook> {
+        let name = name.strip_prefix(HOOK_PREFIX)?;
+        Hook::ALL.into_iter().find(|hook| hook.as_str() == name)
+    }
+
+    /// The index that its records and jobs have; see [`TaskRecord`](super::TaskRecord).
+    #[must_use]
+    pub fn index(self) -> u32 {
+        Hook::FIRST_INDEX
+            + match self {
+                Hook::Init => 0,
+                Hook::Success => 1,
+                Hook::Failure => 2,
+                Hook::Exit => 3,
+            }
+    }
+
+    /// The hook of an index.
+    #[must_use]
+    pub fn of_index(index: u32) -> Option<Hook> {
+        Hook::ALL.into_iter().find(|hook| hook.index() == index)
+    }
+}
+
+/// What the names of tasks that are hooks begin with.
+pub const HOOK_PREFIX: &str = "__hook.";
+
+/// One hook: a job.
+///
+/// Its handler is given `{"original": <payload>, "workflow": {"id", "name", "status", "error"}}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookDefinition {
+    /// Which handler runs it.
+    pub task_type: String,
+    /// Given to the handler, as `original`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Box<RawValue>>,
     /// Longest execution of one attempt.
     #[serde(
         default,
@@ -65,20 +153,6 @@ pub struct TaskDefinition {
         skip_serializing_if = "Option::is_none"
     )]
     pub timeout: Option<Duration>,
-    /// Only nodes that serve this version of the handler run it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Seen by the handler.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde calls"
-)]
-fn is_zero(value: &i64) -> bool {
-    *value == 0
 }
 
 /// Whose results a task is given.

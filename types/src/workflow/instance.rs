@@ -20,24 +20,33 @@ pub enum WorkflowStatus {
     Failed,
     /// Cancelled by a caller. Final.
     Cancelled,
+    /// Nothing new is dispatched until it is resumed.
+    Suspended,
+    /// Ended well, and goes on as a new instance. Final.
+    Continued,
 }
 
 impl WorkflowStatus {
     /// Every status.
-    pub const ALL: [WorkflowStatus; 5] = [
+    pub const ALL: [WorkflowStatus; 7] = [
         WorkflowStatus::Pending,
         WorkflowStatus::Running,
         WorkflowStatus::Completed,
         WorkflowStatus::Failed,
         WorkflowStatus::Cancelled,
+        WorkflowStatus::Suspended,
+        WorkflowStatus::Continued,
     ];
 
     /// Whether nothing happens to the workflow any more.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
-            WorkflowStatus::Pending | WorkflowStatus::Running => false,
-            WorkflowStatus::Completed | WorkflowStatus::Failed | WorkflowStatus::Cancelled => true,
+            WorkflowStatus::Pending | WorkflowStatus::Running | WorkflowStatus::Suspended => false,
+            WorkflowStatus::Completed
+            | WorkflowStatus::Failed
+            | WorkflowStatus::Cancelled
+            | WorkflowStatus::Continued => true,
         }
     }
 
@@ -50,6 +59,8 @@ impl WorkflowStatus {
             WorkflowStatus::Completed => "completed",
             WorkflowStatus::Failed => "failed",
             WorkflowStatus::Cancelled => "cancelled",
+            WorkflowStatus::Suspended => "suspended",
+            WorkflowStatus::Continued => "continued",
         }
     }
 }

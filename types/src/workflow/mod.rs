@@ -5,10 +5,17 @@ mod definition;
 mod instance;
 mod plan;
 mod record;
+mod section;
+mod task;
 mod validate;
 
-pub use definition::{DefinitionError, ResultFrom, TaskDefinition, WorkflowDefinition};
+pub use definition::{
+    DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
+    WorkflowHooks,
+};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
 pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
 pub use record::{Ending, Header, Stage, TaskRecord};
+pub use section::{Origin, Section, SectionBody};
+pub use task::{Precondition, ResultReuse, TaskDefinition, TaskKind};
 pub use validate::{MAX_DEPENDENCIES, MAX_TASKS};
