@@ -15,12 +15,12 @@ mod unit;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use paceline_types::value::Known;
 use paceline_types::workflow::{Header, Hook, Origin, Plan, PlannedTask, Stage, TaskRecord};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, TaskName, WorkflowId};
-use serde_json::Value;
 
 use mailbox::Mailbox;
 use unit::{Body, Unit, Units};
@@ -120,7 +120,6 @@ pub struct Instance {
 /// Not kept, and no part of what an instance is.
 #[derive(Clone, Debug, Default)]
 struct WorkedOut {
-    input: OnceLock<Arc<Value>>,
     maps: BTreeMap<u32, MapWork>,
 }
 
@@ -129,8 +128,8 @@ struct WorkedOut {
 pub(crate) struct MapWork {
     /// The elements, as JSON.
     pub(crate) items: Option<Arc<[Bytes]>>,
-    /// Results of tasks that payloads refer to, by index.
-    pub(crate) tasks: BTreeMap<u32, Arc<Value>>,
+    /// What the payloads of the elements refer to.
+    pub(crate) known: Option<Known>,
     /// Results of the elements, as far as they were read: those of the first places.
     pub(crate) results: Vec<Option<Bytes>>,
     /// Bytes of these.
@@ -212,6 +211,18 @@ impl Instance {
     #[must_use]
     pub fn continues_another(&self) -> bool {
         self.continues_another
+    }
+
+    /// What it was given, as JSON.
+    #[must_use]
+    pub fn input(&self) -> Option<&Bytes> {
+        self.input.as_ref()
+    }
+
+    /// Whether a name is taken: by a task, or by what an element of one of its maps may be called.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.plan.has_name(name) || self.index_of(name).is_some()
     }
 
     /// Sizes that it holds to.

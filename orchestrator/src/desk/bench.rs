@@ -10,7 +10,8 @@ use super::{Answers, Arrival, MAX_EFFECTS, Source};
 use crate::advance::advance;
 use crate::cache::Held;
 use crate::draft::Draft;
-use crate::instance::Instance;
+use crate::facts::Facts;
+use crate::instance::{Instance, Limits};
 use crate::ports::{Parked, StoredInstance};
 use crate::transition::{Effect, Event, Refusal, Transition};
 
@@ -38,7 +39,7 @@ impl Bench {
         } = arrival;
         let limit = budget.saturating_sub(self.answers.effects);
         let refusal = match self.found.get_mut(&workflow) {
-            Some(Found::Here(held)) => match advance(&mut held.instance, &event, limit) {
+            Some(Found::Here(held)) => match advance(&mut held.instance, &event, &Facts::new(), limit) {
                 Ok(transition) => {
                     self.answers.applied += 1;
                     return self.note(workflow, transition);
@@ -65,7 +66,7 @@ impl Bench {
         match self.found.get_mut(&workflow) {
             // With nothing to spare it would only be written for nothing.
             Some(Found::Here(held)) if limit > 0 => {
-                match advance(&mut held.instance, &Event::Continue, limit) {
+                match advance(&mut held.instance, &Event::Continue, &Facts::new(), limit) {
                     Ok(transition) => self.note(workflow, transition),
                     // Its events of this turn have done it, or another leader's.
                     Err(_) => self.restate(workflow),
@@ -123,8 +124,8 @@ impl Bench {
                     | Event::Continue => None,
                 };
                 let phase = task
-                    .and_then(|task| held.instance.plan().index_of(task.as_str()))
-                    .map(|index| held.instance.phase(index));
+                    .and_then(|task| held.instance.index_of(task.as_str()))
+                    .and_then(|index| held.instance.phase(index));
                 format!(
                     "{:?} at revision {}, task {phase:?}",
                     held.instance.stage(),
@@ -173,8 +174,9 @@ pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstan
         Ok(plan) => plan,
         Err(problem) => return Found::Broken(format!("the kept definition is broken: {problem}")),
     };
-    match Instance::restore(workflow, plan, stored.header, stored.tasks) {
-        Ok(instance) => Found::Here(Held::new(instance, stored.revision)),
+    let revision = stored.revision;
+    match Instance::restore(workflow, plan, stored, Limits::default()) {
+        Ok(instance) => Found::Here(Held::new(instance, revision)),
         Err(problem) => Found::Broken(format!("the kept instance is broken: {problem}")),
     }
 }

@@ -120,11 +120,7 @@ impl Instance {
                 let Some(Work::Map { window, .. }) = planned.map(|planned| &planned.work) else {
                     return Err(broken("it is not a map".to_owned()));
                 };
-                let window = match window {
-                    0 => 100,
-                    window => *window,
-                };
-                Unit::elements(section.base, depth, generator, *count, window)
+                Unit::elements(section.base, depth, generator, *count, *window)
             }
         };
         self.add_unit(unit);

@@ -1,6 +1,8 @@
 //! How an instance stands: what is under way, and what there is to do without a further event.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use paceline_types::workflow::{Hook, Plan, Stage, TaskRecord, Work};
 
@@ -63,13 +65,32 @@ impl Instance {
 
     /// The hooks of the present outcome, in their order, that the definition has.
     pub(crate) fn hooks_of_outcome(&self) -> impl Iterator<Item = Hook> + '_ {
-        let of: &[Hook] = match self.stage() {
+        self.hooks_after(self.stage())
+    }
+
+    /// Whether there is a hook to call when it comes to this stage.
+    pub(crate) fn calls_hooks_after(&self, stage: &Stage) -> bool {
+        self.hooks_after(stage).next().is_some()
+    }
+
+    fn hooks_after(&self, stage: &Stage) -> impl Iterator<Item = Hook> + '_ {
+        let of: &[Hook] = match stage {
             Stage::Completed => &[Hook::Success, Hook::Exit],
             Stage::Ended(_) => &[Hook::Failure, Hook::Exit],
             _ => &[],
         };
-        let there = |hook: &Hook| self.plan.hooks().get(*hook).is_some();
+        let there = |hook: &Hook| self.plan.hook(*hook).is_some();
         of.iter().copied().filter(there)
+    }
+
+    /// Whether a hook comes before its first task.
+    pub(crate) fn opens(&self) -> bool {
+        !self.continues_another && self.plan.hook(Hook::Init).is_some()
+    }
+
+    /// Whether an answer was not looked at, or a condition is rewinding.
+    pub(crate) fn has_undecided(&self) -> bool {
+        !self.returned.is_empty() || !self.rewinding.is_empty()
     }
 
     /// The hook whose turn it is; none while one is under way.
@@ -107,7 +128,7 @@ impl Instance {
                 !matches!(planned.work, Work::Child { .. } | Work::Signal { .. })
             })
         };
-        let of = |set: &'_ std::collections::BTreeSet<u32>| -> Vec<u32> {
+        let of = |set: &BTreeSet<u32>| -> Vec<u32> {
             set.range(from..)
                 .copied()
                 .filter(has_job)
@@ -134,7 +155,7 @@ impl Instance {
             self.planned(*index)
                 .is_some_and(|planned| matches!(planned.work, Work::Child { .. }))
         };
-        let of = |set: &'_ std::collections::BTreeSet<u32>| -> Vec<u32> {
+        let of = |set: &BTreeSet<u32>| -> Vec<u32> {
             set.range(from..).copied().filter(child).take(max).collect()
         };
         let (dispatched, cancelling) = (of(&self.dispatched), of(&self.cancelling));
@@ -201,7 +222,7 @@ impl Instance {
 
     /// The plan that a task stands in, the index of its first task, and the task's place in it;
     /// elements of maps stand in none.
-    pub(crate) fn place(&self, index: u32) -> Option<(&Plan, u32, u32)> {
+    pub(crate) fn place(&self, index: u32) -> Option<(&Arc<Plan>, u32, u32)> {
         let (unit, place) = self.units.of(index)?;
         Some((unit.plan()?, unit.base, place))
     }
@@ -225,11 +246,8 @@ impl Instance {
     /// The task that a route of a condition leads to.
     pub(crate) fn route_target(&self, condition: u32, route: u32) -> Option<u32> {
         let (unit, place) = self.units.of(condition)?;
-        let routes = match &unit.plan()?.task(place).work {
-            Work::Condition { routes, .. } | Work::Expression { routes, .. } => routes,
-            _ => return None,
-        };
-        Some(unit.base + routes.by_number.get(&route)?.target)
+        let routes = unit.plan()?.task(place).work.routes()?;
+        Some(unit.base + routes.get(route)?.target)
     }
 
     /// What is known of a map, by its index.
@@ -254,7 +272,7 @@ pub(crate) fn is_open(record: &TaskRecord) -> bool {
     )
 }
 
-fn next(set: &std::collections::BTreeSet<u32>, after: Option<u32>) -> Option<u32> {
+fn next(set: &BTreeSet<u32>, after: Option<u32>) -> Option<u32> {
     let from = after.map_or(0, |after| after.saturating_add(1));
     set.range(from..).next().copied()
 }

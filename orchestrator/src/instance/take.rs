@@ -46,12 +46,6 @@ impl Instance {
             self.leave(index, old);
         }
         self.join(index, &record);
-        let held = |record: Option<&TaskRecord>| match record {
-            Some(TaskRecord::Rewinding { route, .. }) => Some(*route),
-            _ => None,
-        };
-        self.hold(index, held(old.as_ref()), false);
-        self.hold(index, held(Some(&record)), true);
         if was_done != is_done {
             self.tell_waiters(base, place, is_done);
         }
@@ -231,21 +225,6 @@ impl Instance {
             | TaskRecord::Bypassed { .. }
             | TaskRecord::FailedAllowed { .. } => None,
         }
-    }
-
-    /// The target of a route back does not begin while its condition is rewinding.
-    fn hold(&mut self, condition: u32, route: Option<u32>, held: bool) {
-        let Some(target) = route.and_then(|route| self.route_target(condition, route)) else {
-            return;
-        };
-        if let Some((Body::Graph { slots, .. }, place)) = self.body_mut(target) {
-            let waiting_on = &mut slots[place as usize].waiting_on;
-            match held {
-                true => *waiting_on += 1,
-                false => *waiting_on -= 1,
-            }
-        }
-        self.requeue(target);
     }
 
     fn tell_waiters(&mut self, base: u32, place: u32, done: bool) {

@@ -34,7 +34,7 @@ pub(crate) enum Body {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) record: Option<TaskRecord>,
-    /// Edges from tasks that are not done, and conditions that are rewinding to this one.
+    /// Edges from tasks that are not done.
     pub(crate) waiting_on: u32,
 }
 
