@@ -204,6 +204,19 @@ pub enum Post {
     },
 }
 
+impl Post {
+    /// The instance that it is for: its posts are delivered in their order.
+    #[must_use]
+    pub fn target(&self) -> WorkflowId {
+        match self {
+            Post::Spawn(spawn) => spawn.child,
+            Post::Cancel { child, .. } => *child,
+            Post::Ended { origin, .. } => origin.parent,
+            Post::Succeed { to, .. } => *to,
+        }
+    }
+}
+
 /// A moment that an instance waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Alarm {
