@@ -148,6 +148,21 @@ impl Ledger for MemoryLedger {
         Ok(overdue.map(|(_, id, alarm)| (id, alarm)).collect())
     }
 
+    async fn armed(
+        &self,
+        term: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        assert!(moments.len() <= BOUND, "too many moments");
+        let mut state = self.state();
+        state.admit(term)?;
+        let armed = |(id, alarm): &(WorkflowId, Alarm)| {
+            let kept = state.workflows.get(id);
+            kept.is_some_and(|kept| kept.alarms.contains_key(alarm))
+        };
+        Ok(moments.iter().map(armed).collect())
+    }
+
     fn shards(&self) -> u16 {
         SHARDS
     }

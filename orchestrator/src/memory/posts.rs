@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::{Origin, Plan, Stage, TaskRecord};
-use paceline_types::{JobId, TaskName, WorkflowDefinition, WorkflowId, WorkflowStatus};
+use paceline_types::{JobId, TaskName, WorkflowDefinition, WorkflowId};
 
 use super::services::unavailable;
 use super::{Fault, Kept, MemoryLedger, State};
@@ -10,10 +10,16 @@ use crate::ports::{EntryId, InboxItem, LedgerError, Outbox, Post, Spawn, TaskOut
 use crate::term::Term;
 
 impl Outbox for MemoryLedger {
-    async fn posts(&self, term: &Term, max: usize) -> Result<Vec<(EntryId, Post)>, LedgerError> {
+    async fn posts(
+        &self,
+        term: &Term,
+        after: Option<&EntryId>,
+        max: usize,
+    ) -> Result<Vec<(EntryId, Post)>, LedgerError> {
         let mut state = self.state();
         state.admit(term)?;
-        let oldest = state.outbox.iter().take(max);
+        let after = after.and_then(|entry| entry.0.parse().ok()).unwrap_or(0);
+        let oldest = state.outbox.range(after + 1..).take(max);
         Ok(oldest
             .map(|(entry, post)| (EntryId(entry.to_string()), post.clone()))
             .collect())
@@ -66,8 +72,20 @@ impl State {
 
     fn spawn(&mut self, spawn: &Spawn) {
         if let Some((newest, kept)) = self.newest(spawn.child) {
-            if let Some((outcome, (origin, _))) = kept.outcome().zip(kept.origin.clone()) {
-                self.tell_parent(newest, origin, outcome);
+            let told = kept
+                .close
+                .is_some()
+                .then_some(kept.origin.as_ref())
+                .flatten();
+            let told =
+                told.and_then(|(origin, _)| Post::ended(newest, *origin, &kept.header.stage));
+            if let Some(Post::Ended {
+                child,
+                origin,
+                outcome,
+            }) = told
+            {
+                self.tell_parent(child, origin, outcome);
             }
             return;
         }
@@ -178,27 +196,5 @@ impl State {
         };
         let results: Vec<Option<Bytes>> = plan.leaves().iter().map(result).collect();
         Some(plan.output(&results))
-    }
-}
-
-impl Kept {
-    /// How it ended, as its parent is told; none as long as it has not.
-    fn outcome(&self) -> Option<TaskOutcome> {
-        match self.close? {
-            WorkflowStatus::Completed => Some(TaskOutcome::Completed),
-            WorkflowStatus::Cancelled => Some(TaskOutcome::Cancelled),
-            WorkflowStatus::Failed => Some(TaskOutcome::Dead {
-                error: self
-                    .header
-                    .stage
-                    .ending()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            }),
-            WorkflowStatus::Pending
-            | WorkflowStatus::Running
-            | WorkflowStatus::Suspended
-            | WorkflowStatus::Continued => None,
-        }
     }
 }
