@@ -57,7 +57,7 @@ async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (WorkflowId, Instanc
     let mut instance = Instance::new(workflow, plan);
     let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
-    draft.add(&instance, transition);
+    draft.add(&instance, None, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
         CommitOutcome::Committed { revision } => (workflow, instance, revision),
         outcome => panic!("{outcome:?}"),
@@ -225,7 +225,7 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     let mut instance = Instance::new(workflow, plan);
     let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
-    draft.add(&instance, transition);
+    draft.add(&instance, None, transition);
     let entries = read(bed, &term, FROM_START).await;
     let turn = Turn {
         commits: vec![draft.finish(Some(&instance))],
