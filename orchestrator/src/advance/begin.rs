@@ -1,8 +1,8 @@
 //! What happens to a task when its turn comes.
 
 use bytes::Bytes;
-use paceline_types::workflow::{PlannedTask, Routes, TaskRecord, Work, with_upstream};
 use paceline_types::workflow::{Origin, Plan};
+use paceline_types::workflow::{PlannedTask, Routes, TaskRecord, Work, with_upstream};
 use paceline_types::{EventKind, SignalName};
 use serde_json::json;
 
@@ -209,13 +209,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn begin_wait(
-        &mut self,
-        index: u32,
-        iteration: u32,
-        planned: &PlannedTask,
-        name: &SignalName,
-    ) {
+    fn begin_wait(&mut self, index: u32, iteration: u32, planned: &PlannedTask, name: &SignalName) {
         if let Some(number) = self.instance.mailbox().oldest(name) {
             return self.hand_over(index, iteration, number, name);
         }

@@ -83,8 +83,9 @@ impl Step<'_> {
                 .upstream_of(index)?
                 .unwrap_or_else(|| Bytes::from_static(b"null")),
         };
-        let elements: Vec<&RawValue> = serde_json::from_slice(&array)
-            .map_err(|_| Lack::Gone(format!("map {name:?}: its items are {}", described(&array))))?;
+        let elements: Vec<&RawValue> = serde_json::from_slice(&array).map_err(|_| {
+            Lack::Gone(format!("map {name:?}: its items are {}", described(&array)))
+        })?;
         let element = |element: &&RawValue| array.slice_ref(element.get().as_bytes());
         Ok(elements.iter().map(element).collect())
     }

@@ -86,7 +86,11 @@ impl Step<'_> {
         };
         let plan = plan.clone();
         let planned = plan.task(place);
-        let indices: Vec<u32> = planned.references.iter().map(|place| base + place).collect();
+        let indices: Vec<u32> = planned
+            .references
+            .iter()
+            .map(|place| base + place)
+            .collect();
         let results = self.results_of(&indices)?;
         let mut known = Known::new();
         for (&place, result) in planned.references.iter().zip(&results) {

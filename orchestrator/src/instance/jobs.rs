@@ -83,7 +83,10 @@ impl Instance {
             "error": error,
         });
         let workflow = Bytes::from(workflow.to_string());
-        let entries = [("original", Some(&planned.payload)), ("workflow", Some(&workflow))];
+        let entries = [
+            ("original", Some(&planned.payload)),
+            ("workflow", Some(&workflow)),
+        ];
         let payload = object(entries.into_iter());
         let iteration = self.hook_iteration(hook);
         Some(TaskJob {

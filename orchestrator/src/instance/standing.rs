@@ -143,7 +143,12 @@ impl Instance {
         merged(dispatched.into_iter(), cancelling.into_iter())
             .chain(hooks)
             .take(max)
-            .map(|index| (index, self.record_of(index).map_or(0, TaskRecord::iteration)))
+            .map(|index| {
+                (
+                    index,
+                    self.record_of(index).map_or(0, TaskRecord::iteration),
+                )
+            })
             .collect()
     }
 
@@ -161,7 +166,12 @@ impl Instance {
         let (dispatched, cancelling) = (of(&self.dispatched), of(&self.cancelling));
         merged(dispatched.into_iter(), cancelling.into_iter())
             .take(max)
-            .map(|index| (index, self.record_of(index).map_or(0, TaskRecord::iteration)))
+            .map(|index| {
+                (
+                    index,
+                    self.record_of(index).map_or(0, TaskRecord::iteration),
+                )
+            })
             .collect()
     }
 
