@@ -179,7 +179,8 @@ impl Step<'_> {
         let count = self.room_for(index, name, tasks.len())?;
         let taken = |name: &str| self.instance.has_name(name);
         let most = self.instance.limits().max_payload;
-        let plan = Plan::of_section(&tasks, name, &taken, most).map_err(|mistakes| {
+        let priority = self.instance.plan().default_priority();
+        let plan = Plan::of_section(&tasks, name, priority, &taken, most).map_err(|mistakes| {
             let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             format!(
                 "subflow {name:?} answered tasks that do not hold: {}",

@@ -250,7 +250,7 @@ fn array(results: &[Option<Bytes>]) -> Bytes {
     }
     let mut written = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut written);
-    let write = || {
+    let mut write = || {
         let mut array = serializer.serialize_seq(Some(results.len()))?;
         for result in results {
             array.serialize_element(&result.as_ref().map(One))?;

@@ -109,7 +109,8 @@ impl Instance {
             SectionBody::Subflow(tasks) => {
                 let name = self.task_name(section.generator);
                 let name = name.as_ref().map_or("", |name| name.as_str());
-                let plan = Plan::restore_section(tasks, name).map_err(|errors| {
+                let priority = self.plan.default_priority();
+                let plan = Plan::restore_section(tasks, name, priority).map_err(|errors| {
                     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
                     broken(errors.join("; "))
                 })?;
