@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, Origin, Plan, Section, TaskRecord};
+use paceline_types::workflow::{Header, Origin, Plan, Section, Stage, TaskRecord};
 use paceline_types::{JobId, ShardIndex, SignalName, TaskName, WorkflowDefinition, WorkflowId};
 
 use crate::advance::{advance, place_of};
@@ -188,8 +188,22 @@ impl Run {
         assert_eq!(transition.more, self.instance.has_leftover(), "{event:?}");
         assert!(transition.wanted.is_empty() || transition.more, "{event:?}");
         let launched = transition.effects.iter().filter(|effect| launches(effect));
-        assert!(launched.count() <= self.limit, "{event:?}: {transition:?}");
-        if *event != Event::Continue {
+        // The hooks of an outcome that is left are called at once.
+        let hooks = if *event == Event::RetryRequested {
+            2
+        } else {
+            0
+        };
+        let most = self.limit + hooks;
+        assert!(launched.count() <= most, "{event:?}: {transition:?}");
+        // One that ended, or rests, once more may be tried again once more.
+        let anew = match event {
+            Event::Continue => true,
+            Event::RetryRequested => matches!(self.instance.stage(), Stage::Ended(_)),
+            Event::Rang(Alarm::Retry) => matches!(self.instance.stage(), Stage::Resting(_)),
+            _ => false,
+        };
+        if !anew {
             let mut again = self.instance.clone();
             let repeated = advance(&mut again, event, facts, self.limit);
             assert!(
@@ -213,6 +227,11 @@ impl Run {
                         }
                     };
                     self.results.entry(conclusion.job).or_insert(result);
+                }
+                Effect::Spawn(spawn) => {
+                    let origin = spawn.origin;
+                    let job = self.instance.job_of(origin.task, origin.iteration);
+                    assert!(self.dispatched.insert(job), "{} is made twice", spawn.task);
                 }
                 Effect::Dispatch(job) => {
                     assert!(
