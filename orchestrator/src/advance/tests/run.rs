@@ -334,7 +334,13 @@ impl Run {
             TaskOutcome::Dead { error } => serde_json::json!({ "error": error }).to_string(),
             _ => "null".to_owned(),
         };
-        self.results.entry(job).or_insert(Bytes::from(result));
+        let known = self
+            .results
+            .entry(job)
+            .or_insert(Bytes::from_static(b"null"));
+        if known == &b"null"[..] {
+            *known = Bytes::from(result);
+        }
         Event::TaskEnded {
             task: name(),
             iteration,
