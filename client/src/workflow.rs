@@ -11,7 +11,7 @@ use paceline_types::workflow::{DefinitionError, Workflow};
 use paceline_types::{WorkflowId, WorkflowStatus};
 use serde::de::DeserializeOwned;
 
-pub use self::build::{IntoDefinition, Step, WorkflowBuilder};
+pub use self::build::{HookStep, IntoDefinition, Step, WorkflowBuilder};
 use crate::handle::{decoded, unknown};
 use crate::submit::new_workflow_id;
 use crate::wait::{Ended, Entity};
