@@ -6,7 +6,7 @@
 //! | `noop` | anything | `null` |
 //! | `sleep` | `{"duration": "2s"}` | `null` |
 //! | `fail` | `{"error": "…", "permanent": false, "times": 2}`, all optional | `null` after `times` failures |
-//! | `route` | `{"route": 1}`, or `{"value", "cases": {"text": 0, …}, "default"}` | `{"route": n}`, for conditions |
+//! | `route` | `{"route": 1}`, with `times` and `default` only so often, or `{"value", "cases": {"text": 0}, "default"}` | `{"route": n}`, for conditions |
 //! | `continue` | `{"input": …}` | the input; the workflow goes on as a new one with it |
 //! | `http` | `{"url", "method", "headers", "body", "timeout", "expect_status"}` | `{"status", "headers", "body"}` |
 //! | `shell` | `{"argv"` or `"script", "shell", "env", "cwd", "timeout", "input", "output_limit", "permanent_exit_codes"}` | standard output |
@@ -62,7 +62,9 @@ pub fn register(node: NodeBuilder, options: BuiltinOptions) -> Result<NodeBuilde
         .handle_raw("fail", default(), async |context, payload| {
             fail::run(&payload, context.attempt())
         })
-        .handle_raw("route", default(), async |_, payload| route::run(&payload))
+        .handle_raw("route", default(), async |context, payload| {
+            route::run(&payload, context.workflow_iteration().unwrap_or_default())
+        })
         .handle_raw("continue", default(), async |_, payload| {
             continuing::run(&payload)
         })
