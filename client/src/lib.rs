@@ -131,6 +131,6 @@ pub use subscribe::{
 };
 pub use why::{WhyError, WhyTarget};
 pub use workflow::{
-    CancelWorkflowError, HookStep, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle,
-    WorkflowSubmitError,
+    CancelWorkflowError, HookStep, IntoDefinition, Step, TaskResultError, WorkflowBuilder,
+    WorkflowHandle, WorkflowSubmitError,
 };
