@@ -90,14 +90,14 @@ pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
 pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{
-    DefinitionError, HookCall, HookedWorkflow, ResultFrom, ResultReuse, Route, TaskDefinition,
-    TaskState, Tasks, Upstream, Workflow,
+    DefinitionError, ResultFrom, ResultReuse, TaskDefinition, TaskState, Workflow, WorkflowSignal,
 };
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,

@@ -257,7 +257,13 @@ impl Step<'_> {
                 return;
             };
             let iteration = 0;
-            self.record(task, TaskRecord::Dispatched { iteration });
+            self.record(
+                task,
+                TaskRecord::Dispatched {
+                    iteration,
+                    evaluations: 0,
+                },
+            );
             let job = self.instance.task_job(task, iteration);
             let job = job.map(|job| Effect::Dispatch(Box::new(job)));
             self.transition.effects.extend(job);

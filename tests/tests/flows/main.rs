@@ -80,7 +80,11 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn submit(&self, workflow: impl IntoDefinition, input: Value) -> WorkflowHandle {
+    pub(crate) async fn submit(
+        &self,
+        workflow: impl IntoDefinition,
+        input: Value,
+    ) -> WorkflowHandle {
         let input = (!input.is_null()).then_some(input);
         self.client.submit_workflow(workflow, input).await.unwrap()
     }
@@ -165,7 +169,11 @@ impl Scene {
         let what = format!("{}: {id} is {status}", Location::caller());
         async move {
             eventually(&what, SOON, async || {
-                let found = self.client.workflow(id).await.map_err(|error| error.to_string())?;
+                let found = self
+                    .client
+                    .workflow(id)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 let found = found.ok_or("no such workflow")?;
                 if found.status == status {
                     Ok(found)

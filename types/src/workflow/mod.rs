@@ -2,7 +2,6 @@
 //! what is kept of an instance, and how an instance reads.
 
 mod definition;
-mod handler;
 mod instance;
 mod plan;
 mod record;
@@ -14,8 +13,7 @@ pub use definition::{
     DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
     WorkflowHooks,
 };
-pub use handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
-pub use instance::{TaskState, Workflow, WorkflowStatus};
+pub use instance::{TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
     Work, object, with_upstream,
