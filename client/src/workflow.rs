@@ -2,6 +2,7 @@
 
 mod build;
 mod outcome;
+mod signal;
 mod steer;
 mod submit;
 
@@ -11,7 +12,10 @@ use paceline_types::{WorkflowId, WorkflowStatus};
 
 pub use self::build::{HookStep, IntoDefinition, Step, WorkflowBuilder};
 pub use self::outcome::TaskResultError;
-pub use self::steer::CancelWorkflowError;
+pub use self::signal::{SendSignal, SignalError};
+pub use self::steer::{
+    CancelWorkflowError, ResumeWorkflowError, RetryWorkflowError, SuspendWorkflowError,
+};
 pub use self::submit::WorkflowSubmitError;
 use crate::{Client, Listing};
 
