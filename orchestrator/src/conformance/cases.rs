@@ -56,7 +56,13 @@ pub(super) async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (Workflow
     let workflow = bed.submit(&definition).await;
     let plan = Arc::new(definition.validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
+    let transition = advance(
+        &mut instance,
+        &Event::Start { shards: 1 },
+        &crate::facts::Facts::new(),
+        100,
+    )
+    .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
     draft.add(&instance, None, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
@@ -241,7 +247,13 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     let workflow = bed.submit(&graph("a")).await;
     let plan = Arc::new(graph("a").validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
+    let transition = advance(
+        &mut instance,
+        &Event::Start { shards: 1 },
+        &crate::facts::Facts::new(),
+        100,
+    )
+    .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
     draft.add(&instance, None, transition);
     let entries = read(bed, &term, FROM_START).await;
