@@ -27,7 +27,6 @@ use unit::{Body, Unit, Units};
 
 pub use restore::BrokenInstance;
 
-
 /// Most elements of one map.
 pub const MAX_ELEMENTS: usize = 10_000;
 
