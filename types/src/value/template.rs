@@ -108,6 +108,29 @@ impl Template {
         }
     }
 
+    /// The string of a template's text in which a reference stands first, as [`Problem::path`]
+    /// names it.
+    #[must_use]
+    pub fn place_of(json: &RawValue, reference: &Reference) -> String {
+        let mut strings = Strings::of(json.get());
+        while let Some(found) = strings.next() {
+            let mut reader = Reader::default();
+            let read = found.text.contains(OPEN) && reader.take(&found.text).is_ok();
+            if read && reader.references.contains(reference) {
+                return strings.path();
+            }
+        }
+        String::new()
+    }
+
+    /// Whether it is one reference and nothing else, and so becomes any value.
+    #[must_use]
+    pub fn is_one_reference(&self) -> bool {
+        let blank = |piece: &&Piece| !matches!(piece, Piece::Json(json) if json.trim().is_empty());
+        let mut pieces = self.pieces.iter().filter(blank);
+        matches!(pieces.next(), Some(Piece::Value(_))) && pieces.next().is_none()
+    }
+
     /// What it refers to, each once, in the order of the text.
     #[must_use]
     pub fn references(&self) -> &[Reference] {
