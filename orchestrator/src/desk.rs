@@ -30,7 +30,7 @@ use plans::Plans;
 use sheets::Sheets;
 
 use crate::cache::Cache;
-use crate::instance::Instance;
+use crate::instance::{Instance, Limits};
 use crate::ports::{
     Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
 };
@@ -118,6 +118,7 @@ pub struct Desk<L> {
     plans: Plans,
     backlog: Backlog,
     sheets: Sheets,
+    limits: Limits,
     /// How many results are asked for at once.
     results_at_once: usize,
     /// Whether posts may have been written since that was asked last.
@@ -134,9 +135,16 @@ impl<L: Ledger> Desk<L> {
             plans: Plans::default(),
             backlog: Backlog::default(),
             sheets: Sheets::default(),
+            limits: Limits::default(),
             results_at_once: turn::MAX_RESULTS,
             posted: false,
         }
+    }
+
+    /// With these sizes in place of the usual ones.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Desk<L> {
+        Desk { limits, ..self }
     }
 
     /// The ledger that it works on.
@@ -209,8 +217,8 @@ impl<L: Ledger> Desk<L> {
         if !unknown.is_empty() {
             let stored = self.ledger.load(term, &unknown).await?;
             for (workflow, stored) in unknown.into_iter().zip(stored) {
-                let plans = &mut self.plans;
-                let read = |stored: StoredInstance| read(plans, workflow, stored);
+                let (plans, limits) = (&mut self.plans, self.limits);
+                let read = |stored: StoredInstance| read(plans, limits, workflow, stored);
                 found.insert(workflow, stored.map_or(Found::Missing, read));
             }
         }

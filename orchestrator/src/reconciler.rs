@@ -190,14 +190,9 @@ impl Reconciler {
                 open: instance
                     .open_tasks(from, max)
                     .into_iter()
-                    .map(|(task, iteration)| {
-                        let name = instance.plan().task(task).name.clone();
-                        (
-                            name,
-                            iteration,
-                            JobId::of_task(workflow, task, iteration),
-                            task,
-                        )
+                    .filter_map(|(task, iteration)| {
+                        let name = instance.task_name(task)?;
+                        Some((name, iteration, instance.job_of(task, iteration), task))
                     })
                     .collect(),
             })
