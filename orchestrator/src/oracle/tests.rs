@@ -1,0 +1,3 @@
+//! The interpreter against tables made by hand, and the orchestrator against the interpreter.
+
+mod tables;
