@@ -259,9 +259,8 @@ impl Step<'_> {
             let iteration = 0;
             self.record(task, TaskRecord::Dispatched { iteration });
             let job = self.instance.task_job(task, iteration);
-            self.transition
-                .effects
-                .push(Effect::Dispatch(Box::new(job)));
+            let job = job.map(|job| Effect::Dispatch(Box::new(job)));
+            self.transition.effects.extend(job);
             self.tell(
                 EventKind::WorkflowTaskDispatched,
                 Some((task, iteration)),
@@ -316,7 +315,7 @@ impl Step<'_> {
         let plan = self.instance.plan();
         let task = task.map(|(task, iteration)| TaskEvent {
             task: plan.task(task).name.clone(),
-            task_type: Some(plan.task(task).task_type.clone()),
+            task_type: plan.task(task).task_type().cloned(),
             job: JobId::of_task(self.instance.id(), task, iteration),
             iteration,
         });
