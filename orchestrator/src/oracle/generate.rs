@@ -1,5 +1,6 @@
 //! Random definitions from a seed.
 
+mod shrink;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ use super::chance::Chance;
 use super::script;
 
 use tasks::Style;
+
+pub use shrink::shrunk;
 
 /// The task type of every generated job.
 pub const TASK_TYPE: &str = "play";
@@ -38,15 +41,16 @@ pub struct Wish {
     pub size: usize,
     /// How deep child workflows may still have children.
     pub depth: u32,
-    /// Jobs may be cancelled by hand, and workflows tried again: in memory alone.
-    pub by_hand: bool,
+    /// Jobs may be cancelled by hand, and end by the attempt of their workflow: what a handler on a
+    /// node cannot know or do.
+    pub in_memory: bool,
 }
 
 /// A random definition.
 #[must_use]
 pub fn definition(seed: u64, wish: Wish) -> Generated {
     let mut chance = Chance::new(seed);
-    let steady = chance.percent(15);
+    let steady = chance.percent(15) && wish.in_memory;
     let definition = workflow(&mut chance, wish, steady);
     let input = json!({
         "gen": 0,
@@ -67,7 +71,8 @@ fn workflow(chance: &mut Chance, wish: Wish, steady: bool) -> WorkflowDefinition
         prefix: String::new(),
         outside: None,
         steady,
-        by_hand: wish.by_hand && !steady && chance.percent(20),
+        in_memory: wish.in_memory,
+        by_hand: wish.in_memory && !steady && chance.percent(20),
         risk: *chance.pick(&[0, 0, 0, 4, 15]),
         continues: chance.percent(8),
         children: wish.depth,
@@ -145,6 +150,7 @@ pub fn answer(
         prefix: format!("{generator}-"),
         outside: Some(generator.to_owned()),
         steady: headers.contains_key(script::STEADY),
+        in_memory: headers.contains_key(script::IN_MEMORY),
         by_hand: headers.contains_key(script::BY_HAND),
         risk: if risky { *chance.pick(&[0, 0, 5]) } else { 0 },
         continues: false,

@@ -69,7 +69,7 @@ pub struct Told {
     pub ends: BTreeMap<Start, End>,
     /// The last start of each task that is left.
     pub last: BTreeSet<Start>,
-    /// Starts that made a job or a child, or waited for a signal.
+    /// Starts that made a job or a child.
     pub made: BTreeSet<Start>,
     /// Hooks, in their order.
     pub hooks: Vec<Hook>,
@@ -99,6 +99,9 @@ pub enum Unfit {
 
 /// Most steps that are worth it.
 const MAX_STEPS: usize = 2_000;
+
+/// What a job that was cancelled leaves as the reason.
+pub const CANCELLED: &str = "cancelled";
 
 /// What a signal of a name carries.
 #[must_use]

@@ -11,12 +11,15 @@
 //! memory and on nodes.
 
 pub mod chance;
+pub mod cluster;
 pub mod generate;
 pub mod interpret;
 pub mod judge;
+pub mod picture;
 pub mod script;
 pub mod shape;
 pub mod values;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

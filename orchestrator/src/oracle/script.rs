@@ -59,6 +59,8 @@ pub const CONTINUES: &str = "continues";
 /// What the starts of a task come to, one after another, as a JSON array of `{"value"}`, `{"dead"}`,
 /// `{"skip"}` and `{"cancel"}`; the last one stays. In place of chance.
 pub const ACTS: &str = "acts";
+/// Set where what is generated may be such that only memory can run it.
+pub const IN_MEMORY: &str = "in-memory";
 /// Set where jobs may be cancelled by hand.
 pub const BY_HAND: &str = "by-hand";
 /// How deep subflows may still generate subflows.

@@ -17,6 +17,7 @@ pub(super) struct Style {
     /// The generator of a section.
     pub(super) outside: Option<String>,
     pub(super) steady: bool,
+    pub(super) in_memory: bool,
     pub(super) by_hand: bool,
     pub(super) risk: u32,
     pub(super) continues: bool,
@@ -100,9 +101,9 @@ fn become_what(
             let wish = Wish {
                 size: 4,
                 depth: style.children - 1,
-                by_hand: style.by_hand,
+                in_memory: style.in_memory,
             };
-            let steady = chance.percent(20);
+            let steady = chance.percent(20) && style.in_memory;
             task.child_workflow_def = Some(Box::new(workflow(chance, wish, steady)));
             task.payload = raw(&json!({ "gen": chance.below(2), "n": 1, "given": payload(chance, &sources) }));
         }
@@ -290,7 +291,7 @@ fn mend(chance: &mut Chance, tasks: &mut [TaskDefinition]) {
 }
 
 /// Takes a dependency away, and all that rests on it.
-fn forget(task: &mut TaskDefinition, name: &str) {
+pub(super) fn forget(task: &mut TaskDefinition, name: &str) {
     task.depends_on.retain(|on| on != name);
     let mentions = |text: &str| text.contains(&format!("tasks.{name}.output"));
     if task.result_from.as_ref().is_some_and(|from| from.names().iter().any(|from| from == name)) {
@@ -340,6 +341,7 @@ fn finish(chance: &mut Chance, task: &mut TaskDefinition, style: &Style) {
         (script::ROUTES, !routes.is_empty(), routes.join(",")),
         (script::DEPTH, depth > 0, depth.to_string()),
         (script::STEADY, style.steady, steady.to_owned()),
+        (script::IN_MEMORY, style.in_memory, "1".to_owned()),
         (script::BY_HAND, style.by_hand, "1".to_owned()),
         (script::CONTINUES, style.continues && kind == "job", "1".to_owned()),
     ];

@@ -8,10 +8,7 @@ use super::super::chance::Chance;
 use super::super::generate;
 use super::super::script::{self, Act, Call};
 use super::super::values;
-use super::{End, Kind, Machine, Unfit, signal_payload, tell};
-
-/// What a job that ends badly leaves as the reason, if it was cancelled.
-pub(super) const CANCELLED: &str = "cancelled";
+use super::{CANCELLED, End, Kind, Machine, Unfit, signal_payload, tell};
 
 impl Machine<'_> {
     pub(super) fn work(&mut self, task: usize, order: &mut Chance) -> Result<(), Unfit> {
@@ -238,8 +235,6 @@ impl Machine<'_> {
     }
 
     fn signal(&mut self, task: usize, definition: &TaskDefinition) {
-        let start = self.start(task);
-        self.told.made.insert(start);
         let name = definition.signal.as_ref().unwrap_or(&definition.name);
         if name == "never" {
             self.fail(task, Kind::Dead, format!("no signal \"{name}\" came within "));

@@ -232,7 +232,7 @@ fn the_order_makes_no_difference() {
     let (mut fit, mut hangs) = (0, 0);
     let mut counts = std::collections::BTreeMap::new();
     for seed in 0..600 {
-        let wish = Wish { size: 10, depth: 2, by_hand: true };
+        let wish = Wish { size: 10, depth: 2, in_memory: true };
         let generated = generate::definition(seed, wish);
         let shape = super::super::shape::Shape::of(&generated.definition.tasks);
         if shape.is_cyclic() || generated.definition.validate(256 << 10).is_err() {
@@ -260,19 +260,3 @@ fn the_order_makes_no_difference() {
     assert!(fit > 200, "{counts:?}");
 }
 
-#[test]
-fn dbg_counts() {
-    let mut counts = std::collections::BTreeMap::new();
-    for seed in 0..3000u64 {
-        let wish = Wish { size: 14, depth: 2, by_hand: true };
-        let generated = generate::definition(seed, wish);
-        let shape = super::super::shape::Shape::of(&generated.definition.tasks);
-        if shape.is_cyclic() { *counts.entry("cyclic").or_insert(0) += 1; continue; }
-        if let Err(e) = generated.definition.validate(256 << 10) { *counts.entry("refused").or_insert(0) += 1; if seed < 50 {println!("{e:?}");} continue; }
-        for f in generate::features(&generated.definition) { *counts.entry(f).or_insert(0) += 1; }
-        let k = match tell(&generated.definition, &generated.input, &mut Chance::new(1)) {
-            Ok(t) => { *counts.entry("steps").or_insert(0) += t.steps; t.status.as_str() }, Err(Unfit::TooLong) => "too long", Err(Unfit::Hangs) => "hangs", Err(_) => "overrun" };
-        *counts.entry(k).or_insert(0) += 1;
-    }
-    println!("{counts:#?}");
-}
