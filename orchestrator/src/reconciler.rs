@@ -190,14 +190,9 @@ impl Reconciler {
                 open: instance
                     .open_tasks(from, max)
                     .into_iter()
-                    .map(|(task, iteration)| {
-                        let name = instance.plan().task(task).name.clone();
-                        (
-                            name,
-                            iteration,
-                            JobId::of_task(workflow, task, iteration),
-                            task,
-                        )
+                    .filter_map(|(task, iteration)| {
+                        let name = instance.task_name(task)?;
+                        Some((name, iteration, instance.job_of(task, iteration), task))
                     })
                     .collect(),
             })
@@ -214,7 +209,8 @@ impl Reconciler {
         }
         let mut events = Vec::new();
         if look.pending && self.stands_still(Suspect::Workflow(workflow)) {
-            events.push(Event::Start { shards: 1 });
+            let shards = desk.ledger().shards();
+            events.push(Event::Start { shards });
         }
         let jobs: Vec<JobId> = look.open.iter().map(|&(_, _, job, _)| job).collect();
         let phases = match jobs.is_empty() {
