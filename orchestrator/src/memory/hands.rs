@@ -52,6 +52,12 @@ impl MemoryLedger {
         kept.last_signal += 1;
         let number = kept.last_signal;
         kept.signals.insert(number, (name.clone(), payload));
+        let event = LogEvent {
+            kind: EventKind::WorkflowSignalReceived,
+            task: None,
+            error: None,
+        };
+        state.log.push((workflow, event));
         state.deliver(vec![InboxItem::Signal {
             workflow,
             number,
