@@ -100,13 +100,15 @@ impl Picture {
         keys
     }
 
-    /// A task of the instance that is neither done nor over, if there is one.
+    /// A task of the instance that is under way, if there is one. One that was reset and whose turn
+    /// has not come is as one without a record.
     #[must_use]
     pub fn open(&self) -> Option<(u32, &TaskRecord)> {
         let mut tasks = self.tasks.iter().map(|(index, record)| (*index, record));
         tasks.find(|(index, record)| {
             Hook::of_index(*index).is_none()
                 && record.final_status().is_none()
+                && !matches!(record, TaskRecord::Again { .. })
                 && self.is_live(*index)
         })
     }
@@ -134,6 +136,7 @@ impl Picture {
         for (index, record) in &self.tasks {
             if let Some(key) = keys.get(index)
                 && self.is_live(*index)
+                && record.final_status().is_some()
             {
                 last.insert((key.clone(), record.iteration()));
             }

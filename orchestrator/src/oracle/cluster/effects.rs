@@ -72,7 +72,7 @@ impl Cluster {
                         signal_payload(name.as_str()).to_string().into()
                     }
                 };
-                self.left.entry(conclusion.job).or_insert(Left::Value(value));
+                self.left.insert(conclusion.job, Left::Value(value));
             }
             Effect::Arm(alarm, _) => {
                 self.kept(id)?.alarms.insert(alarm);
