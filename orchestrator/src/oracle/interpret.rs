@@ -83,6 +83,8 @@ pub struct Told {
     pub next: Option<Box<Told>>,
     /// Tasks that ran.
     pub steps: usize,
+    /// It is tried again when it fails: the number of a start does not tell how it ends.
+    pub steady: bool,
 }
 
 /// Why there is nothing to tell.
@@ -183,6 +185,7 @@ impl<'a> Machine<'a> {
             children: BTreeMap::new(),
             next: None,
             steps: 0,
+            steady: definition.retry_policy.is_some(),
         };
         let mut machine = Machine {
             definition,

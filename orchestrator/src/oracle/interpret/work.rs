@@ -108,7 +108,8 @@ impl Machine<'_> {
 
     fn expand(&mut self, task: usize, answer: Value) {
         let Some(list) = self.section_of(task, &answer) else {
-            return self.fail(task, Kind::Dead, String::new());
+            // Which words it is told in is not said.
+            return self.fail(task, Kind::Dead, " ".to_owned());
         };
         let scope = self.add(list, Some(task));
         self.tasks[task].expanded = Some((scope, answer));
@@ -154,11 +155,11 @@ impl Machine<'_> {
         };
         let (key, iteration) = self.start(task);
         let mut results = Vec::new();
-        let mut failed = None;
+        let mut failed = false;
         for (place, item) in items.into_iter().enumerate() {
             let element = format!("{name}#{place}");
             let payload = match &definition.payload {
-                None => item,
+                None => Ok(item),
                 Some(payload) => {
                     let written = serde_json::from_str(payload.get()).unwrap_or(Value::Null);
                     let put_in = |root: &str| match root {
@@ -166,12 +167,17 @@ impl Machine<'_> {
                         "index" => Some(json!(place)),
                         root => self.root(task, root),
                     };
-                    values::render(&written, &put_in).unwrap_or(Value::Null)
+                    values::render(&written, &put_in)
                 }
             };
-            let (kind, value, error) = match self.act(task, &element, 0) {
+            let act = match &payload {
+                Ok(_) => self.act(task, &element, 0),
+                Err(reference) => Act::Dead(format!("payload: {reference} is not there")),
+            };
+            let is_made = payload.is_ok();
+            let (kind, value, error) = match act {
                 Act::Value(value) | Act::Continue(value) => (Kind::Completed, value, None),
-                Act::Echo => (Kind::Completed, payload, None),
+                Act::Echo => (Kind::Completed, payload.unwrap_or_default(), None),
                 Act::Skip(reason) => (Kind::Skipped, Value::Null, Some(reason)),
                 Act::Dead(error) | Act::Panic(error) => (Kind::Dead, Value::Null, Some(error)),
                 Act::Cancel => (Kind::Cancelled, Value::Null, Some(CANCELLED.to_owned())),
@@ -181,7 +187,7 @@ impl Machine<'_> {
             } else if definition.allow_failure {
                 Kind::FailedAllowed
             } else {
-                failed = error.clone();
+                failed = true;
                 self.told.fatals.insert(
                     format!("{key}@{iteration}/{element}"),
                     error.clone().unwrap_or_default(),
@@ -189,14 +195,21 @@ impl Machine<'_> {
                 kind
             };
             let start = (format!("{key}@{iteration}/{element}"), 0);
-            self.told.made.insert(start.clone());
-            self.told.ends.insert(start.clone(), End { kind, value: value.clone(), error });
+            results.push(value.clone());
+            let value = match kind {
+                Kind::FailedAllowed => json!({ "error": error }),
+                _ => value,
+            };
+            if is_made {
+                self.told.made.insert(start.clone());
+            }
+            self.told.ends.insert(start.clone(), End { kind, value, error });
             self.tasks[task].elements.push(start);
-            results.push(value);
         }
+        // Which of the elements fails first is a matter of time.
         match failed {
-            Some(error) => self.fail(task, Kind::Dead, error),
-            None => self.end(task, Kind::Completed, results.into(), None),
+            true => self.fail(task, Kind::Dead, "element ".to_owned()),
+            false => self.end(task, Kind::Completed, results.into(), None),
         }
     }
 

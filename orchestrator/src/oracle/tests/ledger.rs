@@ -259,7 +259,7 @@ async fn run(seed: u64) -> Result<bool, String> {
     };
     let input = generated.input.to_string().into();
     let root = run.ledger.submit_with(&generated.definition, Some(input));
-    let mut disturbed = Disturbed { steady: generated.steady, ..Disturbed::default() };
+    let mut disturbed = Disturbed::default();
     if run.chance.percent(15) {
         let _ = run.finish(root, 1 + run.chance.clone().below(20)).await;
         run.ledger.cancel(root, "enough");

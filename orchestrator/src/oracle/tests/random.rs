@@ -98,7 +98,7 @@ fn try_one(generated: &Generated, seed: u64, mishaps: Mishaps) -> Verdict {
         Err(_) => Verdict::Wrong("panicked".to_owned()),
         Ok(Err(error)) => Verdict::Wrong(error),
         Ok(Ok((seen, cluster))) => {
-            let disturbed = Disturbed { steady: generated.steady, ..cluster.disturbed };
+            let disturbed = cluster.disturbed;
             match judge(&told, &seen, disturbed) {
                 Ok(()) => Verdict::Right(Box::new(told), disturbed),
                 Err(difference) => Verdict::Wrong(difference),
