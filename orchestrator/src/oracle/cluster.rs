@@ -214,7 +214,10 @@ impl Cluster {
                     return Ok(true);
                 };
                 self.apply(id, &event)?;
-                if self.mishaps.forget && self.chance.percent(10) {
+                // A wish to try again is taken out of the inbox with what it changes, or comes again
+                // before; later it would be another wish.
+                let again = !matches!(event, Event::RetryRequested);
+                if again && self.mishaps.forget && self.chance.percent(10) {
                     let kept = self.kept(id)?;
                     kept.inbox.push_back(event);
                 }
