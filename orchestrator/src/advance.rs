@@ -145,8 +145,8 @@ impl Step<'_> {
     fn finish(mut self) -> Transition {
         self.transition.more = self.instance.has_leftover();
         self.transition.tasks = self.tasks.into_iter().collect();
-        // What is wanted by something that the end of the workflow took away is not wanted any more.
-        if self.transition.more {
+        // What failed since decides nothing any more.
+        if self.transition.more && matches!(self.instance.stage(), Stage::Running) {
             self.transition.wanted = self.wanted.into_iter().collect();
         }
         self.transition
