@@ -37,6 +37,8 @@ pub mod recovery;
 pub mod retention;
 pub mod scheduler;
 pub mod term;
+#[cfg(test)]
+mod theatre;
 pub mod timers;
 pub mod transition;
 pub mod workflows;

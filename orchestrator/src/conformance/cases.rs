@@ -64,7 +64,7 @@ pub(super) async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (Workflow
     )
     .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
-    draft.add(&instance, None, transition);
+    draft.add(&instance, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
         CommitOutcome::Committed { revision } => (workflow, instance, revision),
         outcome => panic!("{outcome:?}"),
@@ -255,7 +255,7 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     )
     .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
-    draft.add(&instance, None, transition);
+    draft.add(&instance, transition);
     let entries = read(bed, &term, FROM_START).await;
     let turn = Turn {
         commits: vec![draft.finish(Some(&instance))],

@@ -126,7 +126,7 @@ pub(super) async fn a_parent_is_told_and_given_the_output<B: Bed>(bed: &B) {
     let job = JobId::of_task(child, 0, 0);
     let plan = std::sync::Arc::new(graph("only").validate(1024).expect("plan"));
     let instance = crate::instance::Instance::new(child, plan);
-    let made = instance.task_job(0, 0);
+    let made = instance.task_job(0, 0).expect("a job");
     let dispatched = TaskRecord::Dispatched {
         iteration: 0,
         evaluations: 0,
@@ -234,6 +234,7 @@ pub(super) async fn an_instance_goes_on_as_another<B: Bed>(bed: &B) {
     let (from, to) = (spawn.child, spawn.child.of_successor());
     let plan = std::sync::Arc::new(graph("only").validate(1024).expect("plan"));
     let made = crate::instance::Instance::new(from, plan).task_job(0, 0);
+    let made = made.expect("a job");
     let job = made.job;
     let commit = Commit {
         dispatches: vec![made],
