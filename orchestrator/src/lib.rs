@@ -28,6 +28,8 @@ pub mod instance;
 pub mod leader;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+#[cfg(any(test, feature = "testing"))]
+pub mod oracle;
 pub mod ports;
 pub mod promoter;
 pub mod reconciler;

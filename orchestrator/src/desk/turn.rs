@@ -234,7 +234,12 @@ async fn fetch<L: Ledger>(
         if read >= ENOUGH_BYTES || bench.answers.effects >= MAX_EFFECTS {
             break;
         }
-        let unknown = bench.sheets.unknown(touched, *at_once);
+        let mut unknown = bench.sheets.unknown(touched, *at_once);
+        // What this turn concludes is not written yet: the next one reads it.
+        unknown.retain(|(workflow, job)| {
+            let draft = bench.drafts.get(workflow);
+            !draft.is_some_and(|draft| draft.concludes(*job))
+        });
         if unknown.is_empty() {
             break;
         }

@@ -100,14 +100,21 @@ impl State {
         }
         for conclusion in commit.conclusions {
             self.tally.conclusions += 1;
-            let result: Bytes = match conclusion.result {
-                ConcludedBy::Value(result) => result,
+            match conclusion.result {
+                // In place of what the job answered, if there was one: it is not what was asked for.
+                ConcludedBy::Value(result) => {
+                    if let Some(job) = self.jobs.get_mut(&conclusion.job) {
+                        job.result = Some(result.clone());
+                    }
+                    self.concluded.insert(conclusion.job, result);
+                }
                 ConcludedBy::Signal { number } => match kept.signals.remove(&number) {
-                    Some((_, payload)) => payload,
+                    Some((_, payload)) => {
+                        self.concluded.entry(conclusion.job).or_insert(payload);
+                    }
                     None => panic!("signal {number} is taken twice, or is not there"),
                 },
-            };
-            self.concluded.entry(conclusion.job).or_insert(result);
+            }
         }
         for made in commit.dispatches {
             self.tally.dispatches += 1;

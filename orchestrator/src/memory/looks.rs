@@ -68,6 +68,13 @@ impl MemoryLedger {
             .collect()
     }
 
+    /// The definition of a workflow, as JSON.
+    #[must_use]
+    pub fn definition(&self, workflow: WorkflowId) -> Option<Bytes> {
+        let state = self.state();
+        Some(state.workflows.get(&workflow)?.definition.clone())
+    }
+
     /// What a workflow was given.
     #[must_use]
     pub fn input(&self, workflow: WorkflowId) -> Option<Bytes> {
