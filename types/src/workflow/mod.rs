@@ -2,6 +2,7 @@
 //! what is kept of an instance, and how an instance reads.
 
 mod definition;
+mod draw;
 mod instance;
 mod plan;
 mod record;
@@ -13,6 +14,7 @@ pub use definition::{
     DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
     WorkflowHooks,
 };
+pub use draw::{Graph, GraphFormat};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
 pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
 pub use record::{Ending, Header, Stage, TaskRecord};
