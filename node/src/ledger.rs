@@ -5,11 +5,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use paceline_orchestrator::ports::{
-    Alarm, Commit, CommitOutcome, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
-    InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
-    Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules, StoredInstance,
-    StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
-    UpstreamJob,
+    Alarm, Commit, CommitOutcome, Composition, Cursor, Delayed, Delivery, EntryId, Groups,
+    GroupsFlushed, InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError,
+    Nodes, Overview, Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules,
+    StoredInstance, StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply,
+    Upstream, UpstreamJob,
 };
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{
@@ -96,18 +96,20 @@ fn source(upstream: &UpstreamJob) -> (TaskName, Option<JobId>) {
     (upstream.task.clone(), upstream.job)
 }
 
-fn upstream(upstream: &Upstream) -> Option<UpstreamRef> {
-    match upstream {
-        Upstream::None => None,
-        Upstream::One(job) => Some(UpstreamRef {
-            many: false,
-            sources: vec![source(job)],
-        }),
-        Upstream::Many(jobs) => Some(UpstreamRef {
-            many: true,
-            sources: jobs.iter().map(source).collect(),
-        }),
-    }
+fn composed(composition: &Composition) -> Option<UpstreamRef> {
+    let (many, sources) = match &composition.upstream {
+        Upstream::None => (false, Vec::new()),
+        Upstream::One(job) => (false, vec![source(job)]),
+        Upstream::Many(jobs) => (true, jobs.iter().map(source).collect()),
+    };
+    let composed = UpstreamRef {
+        many,
+        sources,
+        template: composition.template,
+        input: composition.input,
+        references: composition.references.iter().map(source).collect(),
+    };
+    (!composed.is_plain()).then_some(composed)
 }
 
 fn dispatch<'a>(workflow: WorkflowId, job: &'a TaskJob) -> Dispatch<'a> {
@@ -119,7 +121,7 @@ fn dispatch<'a>(workflow: WorkflowId, job: &'a TaskJob) -> Dispatch<'a> {
             iteration: job.iteration,
         },
         spec: &job.spec,
-        upstream: upstream(&job.composition.upstream),
+        upstream: composed(&job.composition),
     }
 }
 

@@ -17,7 +17,7 @@ mod settling;
 
 use claimed::parse_claims;
 pub(crate) use claimed::upstream_result;
-pub use claimed::{Claimed, MissingUpstream};
+pub use claimed::{Claimed, Composition, MissingUpstream, UpstreamResults};
 use settling::{add_followed, add_settles};
 
 pub use crate::wire::job::{UpstreamRef, WorkflowRef};

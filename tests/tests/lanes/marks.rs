@@ -157,8 +157,8 @@ impl<'a> Flow<'a> {
             },
             spec: &spec,
             upstream: source.map(|job| UpstreamRef {
-                many: false,
                 sources: vec![(TaskName::new("source").unwrap(), Some(job))],
+                ..UpstreamRef::default()
             }),
         });
         let commit = Commit {

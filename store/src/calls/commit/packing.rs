@@ -18,7 +18,10 @@ pub(super) fn add_jobs(call: &mut Invocation, commits: &[&Commit<'_>]) {
         .collect();
     let waits = |dispatch: &Dispatch<'_>| {
         let upstream = dispatch.upstream.as_ref();
-        upstream.is_some_and(|upstream| upstream.sources.iter().any(|(_, job)| job.is_some()))
+        upstream.is_some_and(|upstream| {
+            let mut named = upstream.sources.iter().chain(&upstream.references);
+            named.any(|(_, job)| job.is_some())
+        })
     };
     let alike = |one: &&Dispatch<'_>, next: &&Dispatch<'_>| {
         job::same_lane(one.spec, next.spec) && waits(one) == waits(next)
