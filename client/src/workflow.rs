@@ -1,6 +1,7 @@
 //! Workflows: submit, look at, wait for, cancel.
 
 mod build;
+mod reading;
 
 use std::fmt;
 use std::time::Duration;

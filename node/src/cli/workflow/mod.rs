@@ -1,5 +1,7 @@
 //! `paceline workflow`: submit, look at, cancel and validate workflows.
 
+mod graph;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -7,6 +9,7 @@ use paceline_types::workflow::{DefinitionError, Workflow as Record};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use serde::Serialize;
 
+pub(crate) use self::graph::Graph;
 use super::connect::connect;
 use super::failure::{Failure, Kind};
 use super::options::{FileArgument, Globals, PageOptions};
@@ -45,6 +48,8 @@ pub(crate) enum Workflow {
         #[arg(long, default_value = "cancelled from the command line")]
         reason: String,
     },
+    /// Draw a workflow file, or a workflow as it stands; a file needs no Redis
+    Graph(Graph),
     /// Say every mistake of a workflow file; needs no Redis
     Validate {
         #[command(flatten)]
@@ -120,6 +125,7 @@ pub(crate) async fn run(
             };
             output.either(&accepted, || format!("{id} is being cancelled"))
         }
+        Workflow::Graph(graph) => graph::run(graph, globals, output).await,
         Workflow::Validate { file } => validate(&file.file, output),
     }
 }
