@@ -14,14 +14,20 @@ pub(super) enum Shape {
     Chain(u32),
     /// One, then many, then one.
     Fanout(u32),
+    /// One task again and again, led back to by an expression.
+    Loop(u32),
+    /// One task for each element of an array.
+    Map(u32),
 }
 
 impl Shape {
-    /// How many tasks it has.
+    /// How many jobs it comes to.
     pub(super) fn tasks(self) -> u32 {
         match self {
             Shape::Chain(length) => length,
             Shape::Fanout(width) => width + 2,
+            Shape::Loop(times) => times,
+            Shape::Map(elements) => elements,
         }
     }
 
@@ -30,6 +36,8 @@ impl Shape {
         match self {
             Shape::Chain(_) => "chain",
             Shape::Fanout(_) => "fanout",
+            Shape::Loop(_) => "loop",
+            Shape::Map(_) => "map",
         }
     }
 
