@@ -95,7 +95,10 @@ pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
-pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
+pub use paceline_types::workflow::{
+    DefinitionError, HookCall, HookedWorkflow, ResultFrom, ResultReuse, Route, TaskDefinition,
+    TaskState, Tasks, Upstream, Workflow,
+};
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
     LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, Schedule,
@@ -128,5 +131,6 @@ pub use subscribe::{
 };
 pub use why::{WhyError, WhyTarget};
 pub use workflow::{
-    CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
+    CancelWorkflowError, HookStep, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle,
+    WorkflowSubmitError,
 };

@@ -12,7 +12,7 @@ use paceline_types::workflow::{DefinitionError, Workflow};
 use paceline_types::{WorkflowId, WorkflowStatus};
 use serde::de::DeserializeOwned;
 
-pub use self::build::{IntoDefinition, Step, WorkflowBuilder};
+pub use self::build::{HookStep, IntoDefinition, Step, WorkflowBuilder};
 use crate::handle::{decoded, unknown};
 use crate::submit::new_workflow_id;
 use crate::wait::{Ended, Entity};
@@ -84,6 +84,14 @@ pub enum CancelWorkflowError {
         workflow: WorkflowId,
         /// How it ended.
         status: WorkflowStatus,
+    },
+    /// It went on as a new one.
+    #[error("{workflow} cannot be cancelled: it went on as {next}; cancel that one")]
+    Continued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// What it went on as.
+        next: WorkflowId,
     },
     /// Redis did not carry it out.
     #[error(transparent)]
@@ -216,6 +224,9 @@ impl Client {
                 workflow: id,
                 status,
             },
+            CallError::Refused(WorkflowRefusal::Continued(next)) => {
+                CancelWorkflowError::Continued { workflow: id, next }
+            }
             CallError::Store(error) => CancelWorkflowError::Store(error),
         })
     }

@@ -13,10 +13,11 @@
 
 pub mod advance;
 mod agenda;
+pub mod alarms;
 mod cache;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
-pub mod deadlines;
+pub mod courier;
 pub mod desk;
 mod draft;
 pub mod facts;

@@ -2,18 +2,20 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::{
-    Header, Plan, TaskRecord, TaskState, Workflow, WorkflowDefinition, WorkflowStatus,
+    Header, Plan, Section, TaskRecord, TaskState, Workflow, WorkflowDefinition, WorkflowStatus,
 };
-use paceline_types::{Job, JobId, JobStatus, ShardIndex, UnixMillis, WorkflowId};
+use paceline_types::{Job, JobId, JobStatus, ShardIndex, SignalName, UnixMillis, WorkflowId};
 use redis::Value;
 
+use super::CallError;
+use super::commit::ChildOf;
 use super::turn::upstream_result;
-use super::{CallError, MAX_BATCH};
 use crate::script::{Invocation, Script};
 use crate::wire::plain;
 use crate::wire::reply::{Reply, bytes_of, text_of};
 use crate::wire::workflow::{
-    encode_definition, encode_header, ended_status, parse_definition, parse_header, parse_task,
+    encode_definition, encode_header, ended_status, parse_definition, parse_header, parse_section,
+    parse_task,
 };
 use crate::{Store, StoreError};
 
@@ -29,6 +31,9 @@ pub enum WorkflowRefusal {
     /// It has ended.
     #[error("the workflow is {0} already")]
     Ended(WorkflowStatus),
+    /// It has ended well and went on as this one.
+    #[error("the workflow went on as {0}; ask that one")]
+    Continued(WorkflowId),
 }
 
 /// A workflow as it is kept.
@@ -44,6 +49,16 @@ pub struct StoredWorkflow {
     pub revision: u64,
     /// Tasks that were dispatched or ended, by index.
     pub tasks: Vec<(u32, TaskRecord)>,
+    /// The newest section of each generator, by their first index.
+    pub sections: Vec<Section>,
+    /// Signals that no task has taken, by number.
+    pub signals: Vec<(u64, SignalName)>,
+    /// When it was suspended, if it is.
+    pub suspended_at: Option<UnixMillis>,
+    /// The task that it is the child of.
+    pub child_of: Option<ChildOf>,
+    /// The instance that went on as this one.
+    pub continued_from: Option<WorkflowId>,
     /// When it was accepted.
     pub created_at: UnixMillis,
     /// When it times out.
@@ -64,15 +79,45 @@ impl Store {
         definition: &[u8],
         input: Option<&[u8]>,
     ) -> Result<bool, StoreError> {
+        self.accept(id, definition, input, None).await
+    }
+
+    /// The same of the child of a task of another workflow, in any shard.
+    ///
+    /// # Errors
+    /// When there was no answer: the same call may be sent again.
+    pub async fn submit_child(
+        &self,
+        id: WorkflowId,
+        definition: &[u8],
+        input: Option<&[u8]>,
+        of: &ChildOf,
+    ) -> Result<bool, StoreError> {
+        self.accept(id, definition, input, Some(of)).await
+    }
+
+    async fn accept(
+        &self,
+        id: WorkflowId,
+        definition: &[u8],
+        input: Option<&[u8]>,
+        of: Option<&ChildOf>,
+    ) -> Result<bool, StoreError> {
         let keys = self.keys(id.shard())?;
         let names = [
             keys.events.clone(),
             keys.workflow_definition(id),
             keys.workflow(id),
         ];
+        let of = match of {
+            None => String::new(),
+            Some(of) => serde_json::to_string(of)
+                .map_err(|error| StoreError::protocol("submit_workflow", "an origin", &error))?,
+        };
         let mut call = Invocation::new(&SUBMIT_WORKFLOW, &names);
         call.bytes(&encode_definition(definition, input))
-            .arg(encode_header(&Header::NEW));
+            .arg(encode_header(&Header::NEW))
+            .arg(of);
         Ok(text_of("submit_workflow", self.link.call(&call).await?)? == "1")
     }
 
@@ -97,6 +142,9 @@ impl Store {
             "ended" => {
                 let letter = reply.text()?;
                 match ended_status(&letter) {
+                    Some(WorkflowStatus::Continued) => Err(CallError::Refused(
+                        WorkflowRefusal::Continued(id.of_successor()),
+                    )),
                     Some(status) => Err(CallError::Refused(WorkflowRefusal::Ended(status))),
                     None => Ok(reply.unknown(&letter)?),
                 }
@@ -178,6 +226,17 @@ impl Store {
         Ok(Some(view))
     }
 
+    /// What a workflow came to that completed.
+    pub(crate) async fn workflow_output(
+        &self,
+        id: WorkflowId,
+        stored: &StoredWorkflow,
+    ) -> Result<Bytes, StoreError> {
+        let plan = plan_of(stored)?;
+        let results = self.leaf_results(id, &plan, stored).await?;
+        Ok(plan.output(&results))
+    }
+
     async fn leaf_results(
         &self,
         id: WorkflowId,
@@ -198,16 +257,7 @@ impl Store {
             })
             .collect();
         let ids: Vec<JobId> = jobs.iter().flatten().copied().collect();
-        let mut states = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(MAX_BATCH) {
-            states.extend(
-                self.readings(id.shard(), chunk)
-                    .await?
-                    .into_iter()
-                    .map(|read| read.state),
-            );
-        }
-        let mut states = states.into_iter();
+        let mut states = self.states(id.shard(), &ids).await?.into_iter();
         Ok(jobs
             .into_iter()
             .map(|job| {
@@ -240,6 +290,11 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         header: Header::NEW,
         revision: 0,
         tasks: Vec::new(),
+        sections: Vec::new(),
+        signals: Vec::new(),
+        suspended_at: None,
+        child_of: None,
+        continued_from: None,
         created_at: 0,
         deadline: None,
         ended_at: None,
@@ -253,18 +308,37 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
             "c" => workflow.created_at = value.parse().map_err(|_| broken())?,
             "d" => workflow.deadline = value.parse().ok(),
             "e" => workflow.ended_at = value.parse().ok(),
-            _ => {
-                let index = name.strip_prefix('t').and_then(|index| index.parse().ok());
-                if let Some(index) = index {
-                    workflow
-                        .tasks
-                        .push((index, parse_task(&value).ok_or_else(broken)?));
-                }
+            "z" => workflow.suspended_at = Some(value.parse().map_err(|_| broken())?),
+            "o" => workflow.child_of = Some(serde_json::from_str(&value).map_err(|_| broken())?),
+            "f" => {
+                workflow.continued_from =
+                    Some(WorkflowId::from_bare(&value).map_err(|_| broken())?);
             }
+            _ => numbered(&mut workflow, &name, &value).ok_or_else(broken)?,
         }
     }
     workflow.tasks.sort_by_key(|(index, _)| *index);
+    workflow.sections.sort_by_key(|section| section.base);
+    workflow.signals.sort_by_key(|(number, _)| *number);
     Ok(Some(workflow))
+}
+
+/// Reads a field of which there are several; others are of no concern here.
+fn numbered(workflow: &mut StoredWorkflow, name: &str, value: &str) -> Option<()> {
+    let mut letters = name.chars();
+    match (letters.next(), letters.as_str().parse::<u64>()) {
+        (Some('t'), Ok(index)) => {
+            let index = u32::try_from(index).ok()?;
+            workflow.tasks.push((index, parse_task(value)?));
+        }
+        (Some('x'), Ok(_)) => workflow.sections.push(parse_section(value)?),
+        (Some('g'), Ok(number)) => {
+            let name = SignalName::new(value).ok()?;
+            workflow.signals.push((number, name));
+        }
+        _ => {}
+    }
+    Some(())
 }
 
 fn plan_of(stored: &StoredWorkflow) -> Result<Plan, StoreError> {

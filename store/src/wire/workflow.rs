@@ -3,11 +3,20 @@
 //!
 //! `wd`: `<length of the definition>\n<definition><input>`, the input empty when there is none.
 //! `wf`: `r` revision, `s` `<letter> <header as JSON>`, `c` created, `d` deadline, `e` ended,
-//! `x` time of removal, `p` how far its removal came, and `t<index>`:
-//! `<letter> <iteration> <job>\n<error>`.
+//! `x` time of removal, `p` how far its removal came, `z` when it was suspended, `o` the task that it
+//! is the child of as JSON, `f` the instance that went on as this one, `y` names the call that retried
+//! it last, `gn` the number of its newest signal, and
+//!  - `t<index>`: a task, `<letter> <iteration> <job>[ <route> <evaluations>]\n<why>`
+//!  - `x<generator>`: the newest section of a generator, as JSON
+//!  - `g<number>`: the name of a signal that no task has taken.
+//!
+//! Beside it, where there is something to keep: `wh:<id>`, a hash of `<index>.<iteration>` to the
+//! record of a start that is over, which no turn of the leader reads; `sg:<id>`, a hash of pending
+//! signals, number to `<sent ms> <name>\n<payload>`; `sk:<id>` and `sk:<id>:due`, a hash and a sorted
+//! set of the keys that signals were sent with, see `lua/signal.lua`.
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, Stage, TaskRecord};
+use paceline_types::workflow::{Header, Section, Stage, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 /// The definition with the input behind it.
@@ -74,14 +83,30 @@ pub(crate) fn ended_status(letter: &str) -> Option<WorkflowStatus> {
     }
 }
 
+/// Tasks that were added, as JSON.
+pub(crate) fn encode_section(section: &Section) -> String {
+    // What was read from JSON can be written as JSON.
+    serde_json::to_string(section).unwrap_or_default()
+}
+
+pub(crate) fn parse_section(text: &str) -> Option<Section> {
+    serde_json::from_str(text).ok()
+}
+
 /// `<letter> <iteration> <job>[ <more>]\n<why>`; more is the route (or `-`) and how often it was
 /// evaluated, of those records that have them.
 pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord) -> String {
     let mut more = String::new();
     let letter = match record {
-        TaskRecord::Dispatched { .. } => 'd',
+        TaskRecord::Dispatched { evaluations, .. } => {
+            more = evaluated(*evaluations);
+            'd'
+        }
         TaskRecord::Cancelling { .. } => 'x',
-        TaskRecord::Returned { .. } => 'r',
+        TaskRecord::Returned { evaluations, .. } => {
+            more = evaluated(*evaluations);
+            'r'
+        }
         TaskRecord::Expanded { .. } => 'e',
         TaskRecord::Completed {
             continues: false, ..
@@ -124,6 +149,14 @@ pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord)
     )
 }
 
+/// Nothing, for what was never evaluated before, as most tasks.
+fn evaluated(evaluations: u32) -> String {
+    match evaluations {
+        0 => String::new(),
+        count => format!(" - {count}"),
+    }
+}
+
 pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
     let (head, why) = text.split_once('\n')?;
     let mut head = head.split(' ');
@@ -134,9 +167,15 @@ pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
     let evaluations: Option<u32> = head.next().and_then(|count| count.parse().ok());
     let why = || why.to_owned();
     Some(match letter {
-        "d" => TaskRecord::Dispatched { iteration },
+        "d" => TaskRecord::Dispatched {
+            iteration,
+            evaluations: evaluations.unwrap_or_default(),
+        },
         "x" => TaskRecord::Cancelling { iteration },
-        "r" => TaskRecord::Returned { iteration },
+        "r" => TaskRecord::Returned {
+            iteration,
+            evaluations: evaluations.unwrap_or_default(),
+        },
         "e" => TaskRecord::Expanded { iteration },
         "C" => TaskRecord::Completed {
             iteration,
@@ -212,7 +251,14 @@ mod tests {
         }
         let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
         for record in [
-            TaskRecord::Dispatched { iteration: 0 },
+            TaskRecord::Dispatched {
+                iteration: 0,
+                evaluations: 0,
+            },
+            TaskRecord::Returned {
+                iteration: 4,
+                evaluations: 3,
+            },
             TaskRecord::Dead {
                 iteration: 3,
                 error: "a\nb".into(),

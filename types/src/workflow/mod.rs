@@ -3,6 +3,7 @@
 
 mod definition;
 mod draw;
+mod handler;
 mod instance;
 mod plan;
 mod record;
@@ -15,6 +16,7 @@ pub use definition::{
     WorkflowHooks,
 };
 pub use draw::{Graph, GraphFormat};
+pub use handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
 pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
 pub use record::{Ending, Header, Stage, TaskRecord};

@@ -4,8 +4,11 @@ use paceline_types::{ShardIndex, WorkflowId, WorkflowStatus};
 
 use super::walk::Walk;
 use super::{ListError, PageRequest, WorkflowPage};
+use crate::calls::commit::Alarm;
 use crate::calls::workflow::header_view;
+use crate::calls::{CallError, Fenced, expect_ok};
 use crate::script::{Invocation, Script};
+use crate::wire::alarm;
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
@@ -88,24 +91,26 @@ impl Store {
             .collect())
     }
 
-    /// Workflows of a shard whose deadline has passed by the server's clock, longest overdue first, at most
-    /// `max`.
+    /// Moments that workflows of a shard wait for and that have passed by the server's clock, longest
+    /// ago first, at most `max`. Those of workflows that are over are not told, and are gone.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// [`Fenced`], or no answer.
     pub async fn overdue_workflows(
         &self,
         shard: ShardIndex,
+        term: u64,
         max: usize,
-    ) -> Result<Vec<WorkflowId>, StoreError> {
+    ) -> Result<Vec<(WorkflowId, Alarm)>, CallError<Fenced>> {
         let keys = self.keys(shard)?;
-        let mut call = Invocation::new(&OVERDUE, &[&keys.events, &keys.deadlines]);
-        call.arg(max);
-        let found = Reply::list("overdue", self.link.call(&call).await?)?;
+        let names = [&keys.events, &keys.alarms, &keys.leader];
+        let mut call = Invocation::new(&OVERDUE, &names);
+        call.arg(term).arg(max);
+        let found = expect_ok("overdue", self.link.call(&call).await?)?;
         Ok(found
             .rest()?
             .iter()
-            .filter_map(|bare| WorkflowId::from_bare(bare).ok())
+            .filter_map(|member| alarm::parse(member))
             .collect())
     }
 }
