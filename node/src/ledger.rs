@@ -20,7 +20,7 @@ use paceline_store::{CallError, Fenced, Store, StoreError};
 use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
 use paceline_types::{JobId, NodeId, ScheduleId, ShardIndex, UnixMillis, WorkflowId};
 
-use translate::{alarm, commit, delivery, instance, phase};
+use translate::{alarm, commit, delivery, instance, phase, stored_alarm};
 
 /// One shard, as its leader sees it.
 #[derive(Clone, Debug)]
@@ -133,6 +133,19 @@ impl Ledger for ShardLedger {
             .into_iter()
             .map(|(id, which)| (id, alarm(which)))
             .collect())
+    }
+
+    async fn armed(
+        &self,
+        _: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let moments: Vec<_> = moments
+            .iter()
+            .map(|(id, which)| (*id, stored_alarm(*which)))
+            .collect();
+        let armed = self.store.armed(self.shard, &moments).await;
+        armed.map_err(unavailable)
     }
 
     fn shards(&self) -> u16 {
@@ -342,6 +355,7 @@ impl Overview for ShardLedger {
             inbox: found.inbox > 0,
             unfinished: found.unfinished > 0,
             overdue: found.overdue,
+            posts: found.outbox,
             next_due_in: found.next_due_in,
             next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,

@@ -100,8 +100,14 @@ fn read(post: StorePost) -> Post {
 }
 
 impl Outbox for ShardLedger {
-    async fn posts(&self, _: &Term, max: usize) -> Result<Vec<(EntryId, Post)>, LedgerError> {
-        let posts = self.store.posts(self.shard, max).await;
+    async fn posts(
+        &self,
+        _: &Term,
+        after: Option<&EntryId>,
+        max: usize,
+    ) -> Result<Vec<(EntryId, Post)>, LedgerError> {
+        let after = after.map(|entry| entry.0.as_str());
+        let posts = self.store.posts(self.shard, after, max).await;
         let posts = posts.map_err(unavailable)?.into_iter();
         Ok(posts.map(|(id, post)| (EntryId(id), read(post))).collect())
     }

@@ -155,7 +155,8 @@ fn conclusion(conclusion: &Conclusion) -> StoreConclusion<'_> {
     }
 }
 
-fn stored_alarm(alarm: Alarm) -> StoreAlarm {
+/// An alarm in the words of the store.
+pub(super) fn stored_alarm(alarm: Alarm) -> StoreAlarm {
     match alarm {
         Alarm::Deadline => StoreAlarm::Deadline,
         Alarm::Retry => StoreAlarm::Retry,

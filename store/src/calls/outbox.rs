@@ -21,20 +21,21 @@ pub(crate) static DROP_POST: Script = script!("drop_post");
 const MAX_WHY: usize = 4 * 1024;
 
 impl Store {
-    /// The oldest posts of a shard, at most `max`, in order, each until it is dropped. One that this
-    /// version cannot read is passed over: a newer one will deliver it.
+    /// The oldest posts of a shard, or those after `after`, at most `max`, in order, each until it is
+    /// dropped. One that this version cannot read is passed over: a newer one will deliver it.
     ///
     /// # Errors
     /// When there was no answer.
     pub async fn posts(
         &self,
         shard: ShardIndex,
+        after: Option<&str>,
         max: usize,
     ) -> Result<Vec<(String, Post)>, StoreError> {
         let mut command = redis::cmd("XRANGE");
         command
             .arg(&self.keys(shard)?.outbox)
-            .arg("-")
+            .arg(after.map_or_else(|| "-".to_owned(), |id| format!("({id}")))
             .arg("+")
             .arg("COUNT")
             .arg(max);

@@ -113,6 +113,27 @@ impl Store {
             .filter_map(|member| alarm::parse(member))
             .collect())
     }
+
+    /// Whether each moment is waited for, passed or not, in their order.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn armed(
+        &self,
+        shard: ShardIndex,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, StoreError> {
+        if moments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("ZMSCORE");
+        command.arg(&self.keys(shard)?.alarms);
+        for (workflow, which) in moments {
+            command.arg(alarm::encode(*workflow, *which));
+        }
+        let found = Reply::list("ZMSCORE", self.link.command(&command).await?)?;
+        Ok(found.all_present())
+    }
 }
 
 /// The name alone: a definition may have thousands of tasks.
