@@ -265,9 +265,8 @@ impl Step<'_> {
                 },
             );
             let job = self.instance.task_job(task, iteration);
-            self.transition
-                .effects
-                .push(Effect::Dispatch(Box::new(job)));
+            let job = job.map(|job| Effect::Dispatch(Box::new(job)));
+            self.transition.effects.extend(job);
             self.tell(
                 EventKind::WorkflowTaskDispatched,
                 Some((task, iteration)),
@@ -322,7 +321,7 @@ impl Step<'_> {
         let plan = self.instance.plan();
         let task = task.map(|(task, iteration)| TaskEvent {
             task: plan.task(task).name.clone(),
-            task_type: Some(plan.task(task).task_type.clone()),
+            task_type: plan.task(task).task_type().cloned(),
             job: JobId::of_task(self.instance.id(), task, iteration),
             iteration,
         });

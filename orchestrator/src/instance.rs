@@ -61,7 +61,7 @@ impl Instance {
     pub fn new(id: WorkflowId, plan: Arc<Plan>) -> Instance {
         let mut ready = BTreeSet::new();
         let tasks = (0..plan.task_count())
-            .map(|task| match plan.dependencies(task).len() {
+            .map(|task| match plan.waits(task).len() {
                 0 => {
                     ready.insert(plan.rank(task));
                     TaskPhase::Ready
@@ -194,16 +194,16 @@ impl Instance {
         self.plan.footprint() + self.tasks.len() * (size_of::<TaskPhase>() + 32)
     }
 
-    /// The job of a task's start, ready to be made.
+    /// The job of a task's start, ready to be made; none where nothing runs on a node.
     #[must_use]
-    pub fn task_job(&self, task: u32, iteration: u32) -> TaskJob {
+    pub fn task_job(&self, task: u32, iteration: u32) -> Option<TaskJob> {
         let planned = self.plan.task(task);
-        TaskJob {
+        Some(TaskJob {
             job: JobId::of_task(self.id, task, iteration),
             index: task,
             task: planned.name.clone(),
             iteration,
-            spec: self.plan.job_spec(task),
+            spec: self.plan.job_spec(task)?,
             composition: Composition {
                 upstream: match &planned.result_from {
                     None => Upstream::None,
@@ -214,7 +214,7 @@ impl Instance {
                 },
                 ..Composition::default()
             },
-        }
+        })
     }
 
     /// Where the result of a task that is done is.
@@ -282,7 +282,7 @@ impl Instance {
     }
 
     fn unblock_dependents(&mut self, task: u32) {
-        for &dependent in self.plan.dependents(task) {
+        for &dependent in self.plan.waiters(task) {
             let phase = &mut self.tasks[dependent as usize];
             match phase {
                 TaskPhase::Blocked { waiting_on: 1 } => {

@@ -386,7 +386,7 @@ fn task_views(
         .zip(0..)
         .map(|(task, index)| TaskState {
             name: task.name.clone(),
-            task_type: task.task_type.clone(),
+            task_type: task.task_type().cloned(),
             status: waiting,
             job_id: None,
             depends_on: plan

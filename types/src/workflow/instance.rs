@@ -96,8 +96,9 @@ impl std::str::FromStr for WorkflowStatus {
 pub struct TaskState {
     /// Unique in the workflow.
     pub name: TaskName,
-    /// Which handler runs it.
-    pub task_type: TaskType,
+    /// Which handler runs it; none where nothing runs on a node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_type: Option<TaskType>,
     /// Where it stands; `pending` also while it waits for its dependencies.
     pub status: JobStatus,
     /// Its job, once dispatched.

@@ -18,8 +18,11 @@ pub use definition::{
 pub use draw::{Graph, GraphFormat};
 pub use handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
-pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
+pub use plan::{
+    MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
+    Work, object, with_upstream,
+};
 pub use record::{Ending, Header, Stage, TaskRecord};
 pub use section::{Origin, Section, SectionBody};
 pub use task::{Precondition, ResultReuse, TaskDefinition, TaskKind};
-pub use validate::{MAX_DEPENDENCIES, MAX_TASKS};
+pub use validate::{MAX_DEPENDENCIES, MAX_ELEMENTS, MAX_LOOP, MAX_ROUTES, MAX_TASKS};

@@ -1,5 +1,8 @@
+use bytes::Bytes;
+
 use super::*;
 use crate::Priority;
+use crate::workflow::UpstreamTasks;
 
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)
@@ -163,7 +166,7 @@ fn a_plan_is_indexed() {
     );
     assert_eq!(plan.index_of("x"), None);
     assert_eq!(plan.dependencies(2), [1, 0]);
-    assert_eq!(plan.dependents(0), [1, 2, 3]);
+    assert_eq!(plan.waiters(0), [1, 2, 3]);
     assert_eq!(plan.leaves(), [2, 3]);
     assert_eq!(
         (plan.rank(1), plan.at_rank(0), plan.task_count()),
@@ -188,7 +191,7 @@ fn priority_orders_dispatch_and_is_given_to_the_job() {
             let index = plan.at_rank(rank);
             (
                 plan.task(index).name.as_str(),
-                plan.job_spec(index).priority,
+                plan.job_spec(index).expect("job").priority,
             )
         })
         .collect();
@@ -238,7 +241,7 @@ fn a_million_dependencies_are_indexed_quickly() {
     // Generous, as the machine is shared and the build is not optimized: quadratic takes minutes.
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     assert_eq!(plan.dependencies(9_999).len(), 100);
-    assert_eq!(plan.dependents(0).len(), 100);
+    assert_eq!(plan.waiters(0).len(), 100);
     assert!(plan.footprint() > 8_000_000 && plan.footprint() < 16_000_000);
 }
 
