@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_store::StoreError;
+use paceline_types::workflow::WorkflowSignal;
 use paceline_types::{
     JobError, JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
 };
@@ -19,6 +20,9 @@ use crate::run::Run;
 
 /// Most bytes of a progress, as JSON.
 pub const MAX_PROGRESS: usize = 16 * 1024;
+
+/// Signals that are read at once.
+const SIGNALS: usize = 100;
 
 /// Why a progress was not told.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +172,42 @@ impl Context {
                 "the input of the workflow cannot be read{place}: {problem}"
             ))
         })
+    }
+
+    /// Signals of the job's workflow that nobody has taken, oldest first: at most 100 of those whose
+    /// number is above `after`; none outside a workflow. They are there again the next time unless
+    /// they are taken away with [`Context::ack_signal`].
+    ///
+    /// ```
+    /// # use paceline_node::Context;
+    /// # use paceline_types::JobError;
+    /// # async fn example(context: Context) -> Result<(), JobError> {
+    /// for signal in context.signals(0).await? {
+    ///     // What it asks for comes first: it is done at least once.
+    ///     tracing::info!(name = %signal.name, "a signal");
+    ///     context.ack_signal(signal.number).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When Redis gives no answer.
+    pub async fn signals(&self, after: u64) -> Result<Vec<WorkflowSignal>, StoreError> {
+        match self.workflow_id() {
+            Some(workflow) => self.0.kit.store.signals(workflow, after, SIGNALS).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes a signal of the job's workflow away: `false` when somebody else did.
+    ///
+    /// # Errors
+    /// When Redis gives no answer; it may be called again.
+    pub async fn ack_signal(&self, number: u64) -> Result<bool, StoreError> {
+        match self.workflow_id() {
+            Some(workflow) => self.0.kit.store.ack_signal(workflow, number).await,
+            None => Ok(false),
+        }
     }
 
     /// How long the handler may give no sign of life; none when it need not give any.

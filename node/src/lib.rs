@@ -86,6 +86,6 @@ pub use handler::HandlerOptions;
 pub use latch::CancelReason;
 pub use middleware::{Layers, Middleware, Next};
 pub use node::{Node, RunningNode, StartError};
-pub use paceline_types::workflow::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
+pub use paceline_types::handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use paceline_types::{Event, EventKind, Role};
 pub use periodic::DEFAULT_PERIOD;

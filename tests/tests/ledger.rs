@@ -87,6 +87,15 @@ impl Ledger for Elected {
         self.ledger.overdue(term, max).await
     }
 
+    async fn armed(
+        &self,
+        term: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.win(term).await;
+        self.ledger.armed(term, moments).await
+    }
+
     fn shards(&self) -> u16 {
         self.ledger.shards()
     }

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod duration;
 pub mod event;
 pub mod group;
+pub mod handler;
 pub mod id;
 pub mod job;
 pub mod limit;

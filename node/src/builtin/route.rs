@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use paceline_types::handler::Route;
 use paceline_types::value::text_of;
-use paceline_types::workflow::Route;
 use paceline_types::{JobError, Outcome};
 use serde::Deserialize;
 use serde_json::Value;

@@ -19,6 +19,12 @@ use crate::wire::workflow::{
 };
 use crate::{Store, StoreError};
 
+mod signals;
+mod steer;
+
+pub use signals::{MAX_SIGNALS, SIGNAL_KEY_RETENTION, SignalRefusal};
+pub use steer::SteerRefusal;
+
 pub(crate) static SUBMIT_WORKFLOW: Script = script!("submit_workflow");
 pub(crate) static CANCEL_WORKFLOW: Script = script!("cancel_workflow");
 
@@ -266,6 +272,11 @@ impl Store {
             })
             .collect())
     }
+}
+
+/// Names one call, so that a script knows it again when the connection sends it a second time.
+fn new_call_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, StoreError> {

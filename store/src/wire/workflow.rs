@@ -17,7 +17,7 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::{Header, Section, Stage, TaskRecord};
-use paceline_types::{JobId, WorkflowId, WorkflowStatus};
+use paceline_types::{JobId, SignalName, UnixMillis, WorkflowId, WorkflowStatus};
 
 /// The definition with the input behind it.
 pub(crate) fn encode_definition(definition: &[u8], input: Option<&[u8]>) -> Vec<u8> {
@@ -91,6 +91,34 @@ pub(crate) fn encode_section(section: &Section) -> String {
 
 pub(crate) fn parse_section(text: &str) -> Option<Section> {
     serde_json::from_str(text).ok()
+}
+
+/// Where a workflow stands by the letter of its header.
+pub(crate) enum Standing {
+    /// In this status, unless it is suspended.
+    At(WorkflowStatus),
+    /// Its tasks are being stopped.
+    Ending,
+}
+
+pub(crate) fn standing(letter: &str) -> Option<Standing> {
+    Some(match letter {
+        "P" => Standing::At(WorkflowStatus::Pending),
+        "R" | "W" => Standing::At(WorkflowStatus::Running),
+        "E" => Standing::Ending,
+        ended => Standing::At(ended_status(ended)?),
+    })
+}
+
+/// When a pending signal was sent, its name and its payload.
+pub(crate) fn parse_signal(record: &Bytes) -> Option<(UnixMillis, SignalName, Bytes)> {
+    let line = record.iter().position(|&byte| byte == b'\n')?;
+    let (sent_at, name) = std::str::from_utf8(&record[..line]).ok()?.split_once(' ')?;
+    Some((
+        sent_at.parse().ok()?,
+        SignalName::new(name).ok()?,
+        record.slice(line + 1..),
+    ))
 }
 
 /// `<letter> <iteration> <job>[ <more>]\n<why>`; more is the route (or `-`) and how often it was

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::job::as_optional_json;
-use crate::{JobId, JobStatus, TaskName, TaskType, UnixMillis, WorkflowId};
+use crate::{JobId, JobStatus, SignalName, TaskName, TaskType, UnixMillis, WorkflowId};
 
 /// Where a workflow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +89,25 @@ impl std::str::FromStr for WorkflowStatus {
                 )
             })
     }
+}
+
+/// A signal that was sent to a workflow and that no task has taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkflowSignal {
+    /// To which workflow.
+    pub workflow_id: WorkflowId,
+    /// Its place among those of the workflow, from 1.
+    pub number: u64,
+    /// What it is called; tasks wait for a name.
+    pub name: SignalName,
+    /// What it brings.
+    #[serde(
+        serialize_with = "as_optional_json",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub payload: Option<Bytes>,
+    /// When it was accepted.
+    pub sent_at: UnixMillis,
 }
 
 /// How one task of an instance stands.

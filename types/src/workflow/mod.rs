@@ -18,6 +18,7 @@ pub use definition::{
 pub use draw::{Graph, GraphFormat};
 pub use handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use instance::{TaskState, Workflow, WorkflowStatus};
+pub use instance::{TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
     Work, object, with_upstream,

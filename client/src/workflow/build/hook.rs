@@ -10,7 +10,7 @@ use super::step::written;
 
 /// A hook of a workflow in the making; a task type alone is one as well.
 ///
-/// Its handler is given a [`HookCall`](paceline_types::workflow::HookCall): the workflow, and the
+/// Its handler is given a [`HookCall`](paceline_types::handler::HookCall): the workflow, and the
 /// payload.
 ///
 /// ```

@@ -16,7 +16,7 @@ const UPSTREAM_OUTPUT: &str = "upstream_output";
 ///
 /// Written and read as JSON it is a
 /// [`TaskDefinition`](paceline_types::workflow::TaskDefinition), so the handler of a subflow may
-/// answer [`Tasks<Step>`](paceline_types::workflow::Tasks).
+/// answer [`Tasks<Step>`](paceline_types::handler::Tasks).
 #[derive(Clone, Debug)]
 #[must_use = "a task does nothing until it is added to a workflow"]
 pub struct Step {
@@ -36,7 +36,7 @@ impl Step {
     }
 
     /// A task whose handler says which route the workflow takes: it answers `{"route": n}`, a
-    /// [`Route`](paceline_types::workflow::Route). Give it its routes with [`Step::route`].
+    /// [`Route`](paceline_types::handler::Route). Give it its routes with [`Step::route`].
     ///
     /// ```
     /// # use paceline_client::{Step, WorkflowBuilder};
@@ -67,7 +67,7 @@ impl Step {
     }
 
     /// A task whose handler answers further tasks, `{"tasks": [...]}`, as
-    /// [`Tasks`](paceline_types::workflow::Tasks): whoever depends on it waits for them.
+    /// [`Tasks`](paceline_types::handler::Tasks): whoever depends on it waits for them.
     pub fn subflow(name: impl Into<String>, task_type: impl Into<String>) -> Step {
         Step::of_kind(TaskKind::Subflow, name, task_type)
     }

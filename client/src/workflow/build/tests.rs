@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use paceline_types::workflow::{ResultReuse, Tasks};
+use paceline_types::handler::Tasks;
+use paceline_types::workflow::ResultReuse;
 use paceline_types::{Priority, RetryPolicy, WorkflowDefinition};
 use serde_json::json;
 

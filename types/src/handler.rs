@@ -5,7 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{TaskDefinition, WorkflowStatus};
+use crate::workflow::{TaskDefinition, WorkflowStatus};
 use crate::{Task, WorkflowId};
 
 /// What the handler of a condition answers: the number of the route to take, as `{"route": n}`.
@@ -14,7 +14,7 @@ use crate::{Task, WorkflowId};
 ///
 /// ```
 /// # use paceline_types::Task;
-/// # use paceline_types::workflow::Route;
+/// # use paceline_types::handler::Route;
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct IsLarge { rows: u64 }
 ///
@@ -55,7 +55,8 @@ impl From<RouteForm> for Route {
 /// `T` is how the tasks are written: a [`TaskDefinition`], or a `Step` of the client.
 ///
 /// ```
-/// # use paceline_types::workflow::{TaskDefinition, Tasks};
+/// # use paceline_types::handler::Tasks;
+/// # use paceline_types::workflow::TaskDefinition;
 /// let task = |day: u8| TaskDefinition {
 ///     name: format!("day-{day}"),
 ///     task_type: "report".into(),
@@ -108,7 +109,7 @@ impl<T, const N: usize> From<[T; N]> for Tasks<T> {
 ///
 /// ```
 /// # use paceline_types::Task;
-/// # use paceline_types::workflow::Upstream;
+/// # use paceline_types::handler::Upstream;
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Load { table: String }
 ///
