@@ -1,15 +1,12 @@
 //! Accepting, cancelling, loading and viewing workflows.
 
 use bytes::Bytes;
-use paceline_types::workflow::{
-    Header, Plan, Section, TaskRecord, TaskState, Workflow, WorkflowDefinition, WorkflowStatus,
-};
-use paceline_types::{Job, JobId, JobStatus, ShardIndex, SignalName, UnixMillis, WorkflowId};
+use paceline_types::workflow::{Header, Section, TaskRecord, WorkflowStatus};
+use paceline_types::{ShardIndex, SignalName, UnixMillis, WorkflowId};
 use redis::Value;
 
 use super::CallError;
 use super::commit::ChildOf;
-use super::turn::upstream_result;
 use crate::script::{Invocation, Script};
 use crate::wire::plain;
 use crate::wire::reply::{Reply, bytes_of, text_of};
@@ -19,11 +16,15 @@ use crate::wire::workflow::{
 };
 use crate::{Store, StoreError};
 
+mod results;
 mod signals;
 mod steer;
+mod tasks;
+mod view;
 
 pub use signals::{MAX_SIGNALS, SIGNAL_KEY_RETENTION, SignalRefusal};
 pub use steer::SteerRefusal;
+pub(crate) use view::{header_view, max_attempts};
 
 pub(crate) static SUBMIT_WORKFLOW: Script = script!("submit_workflow");
 pub(crate) static CANCEL_WORKFLOW: Script = script!("cancel_workflow");
@@ -51,6 +52,8 @@ pub struct StoredWorkflow {
     pub input: Option<Bytes>,
     /// Where it stands.
     pub header: Header,
+    /// It was retried by hand, which its header does not say yet.
+    pub retried: bool,
     /// Grows with every commit.
     pub revision: u64,
     /// Tasks that were dispatched or ended, by index.
@@ -199,79 +202,6 @@ impl Store {
         let record = bytes_of("GET", self.link.command(&command).await?)?;
         Ok(parse_definition(&record).and_then(|(_, input)| input))
     }
-
-    /// How a workflow stands, with all its tasks; none when there is no such workflow.
-    ///
-    /// The states of running tasks are read after the workflow itself, so a task may be seen a
-    /// step further than its workflow.
-    ///
-    /// # Errors
-    /// When there was no answer.
-    pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, StoreError> {
-        let Some(stored) = self
-            .load_workflows(id.shard(), &[id])
-            .await?
-            .pop()
-            .flatten()
-        else {
-            return Ok(None);
-        };
-        let plan = plan_of(&stored)?;
-        let jobs: Vec<JobId> = stored
-            .tasks
-            .iter()
-            .map(|(index, record)| JobId::of_task(id, *index, record.iteration()))
-            .collect();
-        let found = self.jobs(&jobs).await?;
-        let mut view = header_view(id, plan.name(), &stored);
-        view.tasks = task_views(&plan, &stored, jobs.into_iter().zip(found));
-        if view.status == WorkflowStatus::Completed {
-            let results = self.leaf_results(id, &plan, &stored).await?;
-            view.output = Some(plan.output(&results));
-        }
-        Ok(Some(view))
-    }
-
-    /// What a workflow came to that completed.
-    pub(crate) async fn workflow_output(
-        &self,
-        id: WorkflowId,
-        stored: &StoredWorkflow,
-    ) -> Result<Bytes, StoreError> {
-        let plan = plan_of(stored)?;
-        let results = self.leaf_results(id, &plan, stored).await?;
-        Ok(plan.output(&results))
-    }
-
-    async fn leaf_results(
-        &self,
-        id: WorkflowId,
-        plan: &Plan,
-        stored: &StoredWorkflow,
-    ) -> Result<Vec<Option<Bytes>>, StoreError> {
-        let records: std::collections::HashMap<u32, &TaskRecord> = stored
-            .tasks
-            .iter()
-            .map(|(index, record)| (*index, record))
-            .collect();
-        let jobs: Vec<Option<JobId>> = plan
-            .leaves()
-            .iter()
-            .map(|leaf| {
-                let record = records.get(leaf)?;
-                Some(JobId::of_task(id, *leaf, record.iteration()))
-            })
-            .collect();
-        let ids: Vec<JobId> = jobs.iter().flatten().copied().collect();
-        let mut states = self.states(id.shard(), &ids).await?.into_iter();
-        Ok(jobs
-            .into_iter()
-            .map(|job| {
-                job.and_then(|_| states.next())
-                    .and_then(|state| upstream_result(&state))
-            })
-            .collect())
-    }
 }
 
 /// Names one call, so that a script knows it again when the connection sends it a second time.
@@ -299,6 +229,7 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         definition,
         input,
         header: Header::NEW,
+        retried: false,
         revision: 0,
         tasks: Vec::new(),
         sections: Vec::new(),
@@ -315,7 +246,10 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         let value = fields.text()?;
         match name.as_str() {
             "r" => workflow.revision = value.parse().map_err(|_| broken())?,
-            "s" => workflow.header = parse_header(&value).ok_or_else(broken)?,
+            "s" => {
+                workflow.header = parse_header(&value).ok_or_else(broken)?;
+                workflow.retried = value.starts_with('R') && workflow.header.stage.is_closed();
+            }
             "c" => workflow.created_at = value.parse().map_err(|_| broken())?,
             "d" => workflow.deadline = value.parse().ok(),
             "e" => workflow.ended_at = value.parse().ok(),
@@ -350,86 +284,4 @@ fn numbered(workflow: &mut StoredWorkflow, name: &str, value: &str) -> Option<()
         _ => {}
     }
     Some(())
-}
-
-fn plan_of(stored: &StoredWorkflow) -> Result<Plan, StoreError> {
-    let text = String::from_utf8_lossy(&stored.definition);
-    let broken = |problem: &dyn std::fmt::Display| {
-        StoreError::protocol("GET", "a definition", &problem.to_string())
-    };
-    let definition = WorkflowDefinition::from_json(&text).map_err(|error| broken(&error))?;
-    Plan::restore(&definition).map_err(|errors| match errors.first() {
-        Some(error) => broken(error),
-        None => broken(&"nothing"),
-    })
-}
-
-/// Everything of a workflow but its tasks and its output.
-pub(crate) fn header_view(id: WorkflowId, name: &str, stored: &StoredWorkflow) -> Workflow {
-    let stage = &stored.header.stage;
-    Workflow {
-        id,
-        workflow_name: name.to_owned(),
-        status: stage.status(),
-        error: stage.ending().map(ToString::to_string),
-        tasks: Vec::new(),
-        input: stored.input.clone(),
-        output: None,
-        created_at: stored.created_at,
-        deadline: stored.deadline,
-        completed_at: stored.ended_at,
-    }
-}
-
-fn task_views(
-    plan: &Plan,
-    stored: &StoredWorkflow,
-    jobs: impl Iterator<Item = (JobId, Option<Job>)>,
-) -> Vec<TaskState> {
-    // Whatever was never dispatched never will be, once the workflow ends.
-    let waiting = match stored.header.stage.ending() {
-        Some(_) => JobStatus::Cancelled,
-        None => JobStatus::Pending,
-    };
-    let mut views: Vec<TaskState> = plan
-        .tasks()
-        .iter()
-        .zip(0..)
-        .map(|(task, index)| TaskState {
-            name: task.name.clone(),
-            task_type: task.task_type().cloned(),
-            status: waiting,
-            job_id: None,
-            depends_on: plan
-                .dependencies(index)
-                .iter()
-                .map(|&dependency| plan.task(dependency).name.clone())
-                .collect(),
-            error: None,
-            attempt: 0,
-            started_at: None,
-            finished_at: None,
-            skipped: false,
-        })
-        .collect();
-    for ((index, record), (job_id, job)) in stored.tasks.iter().zip(jobs) {
-        let Some(view) = usize::try_from(*index)
-            .ok()
-            .and_then(|index| views.get_mut(index))
-        else {
-            continue;
-        };
-        view.job_id = Some(job_id);
-        view.error = record.error().map(str::to_owned);
-        view.skipped = matches!(record, TaskRecord::Skipped { .. });
-        if let Some(job) = job {
-            view.attempt = job.attempt;
-            view.started_at = job.started_at;
-            view.finished_at = job.completed_at;
-            view.error = view.error.take().or(job.last_error);
-            view.status = job.status;
-        }
-        view.status = record.final_status().unwrap_or(view.status);
-    }
-    views
 }

@@ -3,7 +3,6 @@
 
 mod definition;
 mod draw;
-mod handler;
 mod instance;
 mod plan;
 mod record;
@@ -16,9 +15,7 @@ pub use definition::{
     WorkflowHooks,
 };
 pub use draw::{Graph, GraphFormat};
-pub use handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
-pub use instance::{TaskState, Workflow, WorkflowStatus};
-pub use instance::{TaskState, Workflow, WorkflowSignal, WorkflowStatus};
+pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
     Work, object, with_upstream,

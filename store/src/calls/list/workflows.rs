@@ -1,11 +1,11 @@
 //! Listing workflows: those that have not ended, then those that have, newest first.
 
-use paceline_types::{ShardIndex, WorkflowId, WorkflowStatus};
+use paceline_types::{RetryPolicy, ShardIndex, WorkflowId, WorkflowStatus};
 
 use super::walk::Walk;
 use super::{ListError, PageRequest, WorkflowPage};
 use crate::calls::commit::Alarm;
-use crate::calls::workflow::header_view;
+use crate::calls::workflow::{header_view, max_attempts};
 use crate::calls::{CallError, Fenced, expect_ok};
 use crate::script::{Invocation, Script};
 use crate::wire::alarm;
@@ -40,7 +40,9 @@ impl Store {
             let views = ids.into_iter().zip(found).zip(places);
             let views = views.filter_map(|((id, stored), behind)| {
                 let stored = stored?;
-                let view = header_view(id, &name_of(&stored.definition), &stored);
+                let head: Head = serde_json::from_slice(&stored.definition).unwrap_or_default();
+                let mut view = header_view(id, &head.name, &stored);
+                view.max_attempts = max_attempts(head.retry_policy.as_ref());
                 status
                     .is_none_or(|status| view.status == status)
                     .then_some((view, behind))
@@ -136,13 +138,10 @@ impl Store {
     }
 }
 
-/// The name alone: a definition may have thousands of tasks.
-fn name_of(definition: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Name {
-        name: String,
-    }
-    serde_json::from_slice::<Name>(definition)
-        .map(|name| name.name)
-        .unwrap_or_default()
+/// The head alone: a definition may have thousands of tasks.
+#[derive(Default, serde::Deserialize)]
+struct Head {
+    name: String,
+    #[serde(default)]
+    retry_policy: Option<RetryPolicy>,
 }
