@@ -1,8 +1,8 @@
 //! Workflows: submit, look at, wait for, steer.
 
 mod build;
-mod reading;
 mod outcome;
+mod reading;
 mod signal;
 mod steer;
 mod submit;

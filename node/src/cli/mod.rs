@@ -6,6 +6,7 @@ mod config;
 mod connect;
 mod dev;
 mod dlq;
+mod each;
 mod events;
 mod failure;
 mod group;
@@ -190,7 +191,13 @@ mod tests {
             "paceline workflow submit f.json --input @in.json",
             &format!("paceline workflow get {workflow}"),
             "paceline workflow list --status failed",
-            &format!("paceline workflow cancel {workflow}"),
+            &format!("paceline workflow cancel {workflow} {workflow} --reason why"),
+            &format!("paceline workflow signal {workflow} approve {{}} --key k"),
+            &format!("paceline workflow signal {workflow} approve"),
+            &format!("paceline workflow suspend {workflow} {workflow}"),
+            &format!("paceline workflow resume {workflow}"),
+            &format!("paceline workflow retry {workflow}"),
+            &format!("paceline workflow result {workflow} --task a --wait"),
             "paceline workflow validate f.yaml",
             "paceline workflow graph f.yaml --format dot",
             &format!("paceline workflow graph {workflow} -o json"),

@@ -8,7 +8,7 @@ use paceline_client::{Client, Cursors, Delivery, StoreError, Subscription};
 use paceline_types::workflow::{TaskState, Workflow};
 use paceline_types::{WorkflowDefinition, WorkflowId, WorkflowStatus};
 
-use super::board::{Board, Change, Place};
+use super::board::{Board, Change, Kind, Place};
 use super::view::View;
 use super::{Watch, end};
 use crate::cli::failure::Failure;
@@ -78,7 +78,7 @@ impl Following<'_> {
             }
         };
         self.wait_for_hooks(workflow.status).await?;
-        let changes = self.board.reconcile(&workflow);
+        let changes = self.board.reconcile(workflow.id, &workflow.tasks);
         let changes: Vec<_> = changes.into_iter().map(Change::Row).collect();
         self.view.show(&self.board, &changes, None);
         self.view.finish(&self.board);
@@ -152,6 +152,9 @@ impl Following<'_> {
 fn place(task: &TaskState) -> Place {
     Place {
         name: task.name.to_string(),
-        ..Place::default()
+        kind: Some(Kind::of_state(task)),
+        parent: task.generated_by.as_ref().map(ToString::to_string),
+        total: task.elements.map(|elements| elements.total),
+        child: task.child_workflow_id,
     }
 }

@@ -220,3 +220,105 @@ fn formats_read_back() {
     }
     assert!("svg".parse::<GraphFormat>().is_err());
 }
+
+fn state(name: &str, status: crate::JobStatus) -> super::super::TaskState {
+    let name = crate::TaskName::new(name).expect("name");
+    super::super::TaskState::new(name, super::super::TaskKind::Static, status)
+}
+
+/// Also what no definition says: how often a task ran, and the tasks that came to the instance.
+#[test]
+fn an_instance_is_drawn_over_its_definition() {
+    use super::super::{MapProgress, TaskKind, TaskState};
+    use crate::{JobId, JobStatus, ShardIndex, TaskName};
+
+    let definition = r#"{"name":"w","tasks":[
+        {"name":"c","type":"condition","task_type":"t","condition_routes":{"0":"g"}},
+        {"name":"g","type":"subflow","task_type":"t","depends_on":["c"]},
+        {"name":"m","type":"map","task_type":"t","items":[1,2,3]}],
+        "hooks":{"on_exit":{"task_type":"t"}}}"#;
+    let definition = WorkflowDefinition::from_json(definition).expect("definition");
+    let named = |name: &str| TaskName::new(name).expect("name");
+    let tasks = [
+        TaskState {
+            condition_route: Some(0),
+            iteration: 2,
+            ..state("c", JobStatus::Completed)
+        },
+        state("g", JobStatus::Running),
+        TaskState {
+            elements: Some(MapProgress {
+                total: 3,
+                running: 1,
+                done: 2,
+                failed: 1,
+            }),
+            kind: TaskKind::Map,
+            ..state("m", JobStatus::Running)
+        },
+        TaskState {
+            generated_by: Some(named("g")),
+            depends_on: vec![named("g")],
+            kind: TaskKind::Subflow,
+            attempt: 2,
+            ..state("p", JobStatus::Dead)
+        },
+        TaskState {
+            generated_by: Some(named("g")),
+            depends_on: vec![named("p")],
+            skipped: true,
+            ..state("q", JobStatus::Completed)
+        },
+        TaskState {
+            generated_by: Some(named("p")),
+            ..state("inner", JobStatus::Pending)
+        },
+        TaskState {
+            generated_by: Some(named("m")),
+            ..state("m#0", JobStatus::Completed)
+        },
+    ];
+    let exit = TaskState {
+        job_id: Some(JobId::from_parts(1, ShardIndex(0), 1)),
+        ..state("x", JobStatus::Pending)
+    };
+    let hooks = [("on_exit".to_owned(), exit)].into();
+    let text = Graph::of(&definition)
+        .with(&tasks, &hooks)
+        .render(GraphFormat::Mermaid);
+    let lines: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+    assert_eq!(
+        lines[..17],
+        [
+            r#"n0{"c<br/>t<br/>x3, route 0"}:::completed"#,
+            r#"n1{{"g<br/>adds tasks#58; t"}}:::running"#,
+            r#"n2[/"m<br/>for each#58; t<br/>2/3, 1 failed"/]:::running"#,
+            r#"n3(["on_exit<br/>t"]):::queued"#,
+            r#"subgraph f0 ["added by g"]"#,
+            r#"n4{{"p<br/>attempt 2"}}:::failed"#,
+            r#"n5["q"]:::skipped"#,
+            r#"subgraph f1 ["added by p"]"#,
+            r#"n6["inner"]:::waiting"#,
+            "end",
+            "end",
+            r#"n0 -->|"0"| n1"#,
+            "n1 -.-> n3",
+            "n2 -.-> n3",
+            "n1 -.-> n4",
+            "n4 --> n5",
+            "n4 -.-> n6",
+        ]
+    );
+    assert!(lines[17].starts_with("classDef waiting fill:#"), "{text}");
+    // Definitions alone have no colours.
+    let plain = Graph::of(&definition).render(GraphFormat::Dot);
+    assert!(!plain.contains(", color="), "{plain}");
+    let dot = Graph::of(&definition)
+        .with(&tasks, &hooks)
+        .render(GraphFormat::Dot);
+    assert!(dot.contains("subgraph cluster_1 {"), "{dot}");
+    assert!(
+        dot.contains(r##"fillcolor="#fee2e2", color="#dc2626""##),
+        "{dot}"
+    );
+}

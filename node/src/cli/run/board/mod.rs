@@ -13,7 +13,7 @@ pub(super) mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-use paceline_types::workflow::{Hook, Workflow};
+use paceline_types::workflow::{Hook, TaskState};
 use paceline_types::{WorkflowDefinition, WorkflowId, WorkflowStatus};
 
 pub(super) use self::row::{Elements, Kind, Row, Status};
@@ -177,9 +177,8 @@ impl Board {
             let before = row.clone();
             row.parent = parent.or(row.parent);
             row.placed = true;
-            if let Some(kind) = &place.kind
-                && std::mem::discriminant(kind) != std::mem::discriminant(&row.kind)
-            {
+            // What a definition says is more than a reading does.
+            if let (Some(kind), Kind::Job) = (&place.kind, &row.kind) {
                 row.kind = kind.clone();
                 // An event may have come before it was known what the row is.
                 if let (Kind::Signal(_), Status::Queued) = (kind, row.status) {
@@ -202,12 +201,12 @@ impl Board {
     }
 
     /// Takes in what the record at the end says; the rows that it changed.
-    pub(super) fn reconcile(&mut self, workflow: &Workflow) -> Vec<usize> {
-        let Some(&flow) = self.by_id.get(&workflow.id) else {
+    pub(super) fn reconcile(&mut self, workflow: WorkflowId, tasks: &[TaskState]) -> Vec<usize> {
+        let Some(&flow) = self.by_id.get(&workflow) else {
             return Vec::new();
         };
         let mut changed = Vec::new();
-        for task in &workflow.tasks {
+        for task in tasks {
             let known = self.flows.get(flow);
             let Some(&index) = known.and_then(|flow| flow.by_name.get(task.name.as_str())) else {
                 continue;
@@ -222,10 +221,12 @@ impl Board {
             };
             if status.is_final() && row.status != status {
                 row.status = status;
+                row.starts = task.iteration.saturating_add(1);
                 row.attempt = task.attempt;
                 row.started_at = task.started_at;
                 row.finished_at = task.finished_at;
-                row.note.clone_from(&task.error);
+                let reason = task.error.as_ref().or(task.skip_reason.as_ref());
+                row.note = reason.cloned();
                 changed.push(index);
             }
         }

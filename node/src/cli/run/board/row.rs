@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use paceline_types::workflow::{TaskDefinition, TaskKind};
+use paceline_types::workflow::{TaskDefinition, TaskKind, TaskState};
 use paceline_types::{Event, JobId, JobStatus, UnixMillis};
 
 /// What a row stands for.
@@ -13,8 +13,8 @@ pub(in crate::cli::run) enum Kind {
     Subflow,
     Map(Elements),
     Child,
-    /// Waits for the signal of this name.
-    Signal(String),
+    /// Waits for the signal of this name, where that is known.
+    Signal(Option<String>),
     Hook,
 }
 
@@ -27,8 +27,21 @@ impl Kind {
             TaskKind::Subflow => Kind::Subflow,
             TaskKind::Map => Kind::Map(Elements::default()),
             TaskKind::Signal => {
-                Kind::Signal(task.signal.clone().unwrap_or_else(|| task.name.clone()))
+                let name = task.signal.clone().unwrap_or_else(|| task.name.clone());
+                Kind::Signal(Some(name))
             }
+        }
+    }
+
+    /// What a reading says that a task is.
+    pub(in crate::cli::run) fn of_state(task: &TaskState) -> Kind {
+        match task.kind {
+            TaskKind::Static if task.child_workflow_id.is_some() => Kind::Child,
+            TaskKind::Static => Kind::Job,
+            TaskKind::Condition => Kind::Condition,
+            TaskKind::Subflow => Kind::Subflow,
+            TaskKind::Map => Kind::Map(Elements::default()),
+            TaskKind::Signal => Kind::Signal(None),
         }
     }
 }

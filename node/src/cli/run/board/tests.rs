@@ -1,5 +1,5 @@
 use paceline_types::event::EventCursor;
-use paceline_types::workflow::Hook;
+use paceline_types::workflow::{Hook, TaskKind, TaskState};
 use paceline_types::{Event, EventKind, JobId, JobStatus, ShardIndex, TaskName};
 
 use super::*;
@@ -279,7 +279,7 @@ fn a_task_that_came_on_the_way_stands_under_the_one_that_added_it() {
         kind,
         ..Place::default()
     };
-    let signal = Kind::Signal("go".to_owned());
+    let signal = Kind::Signal(None);
     let (changes, _) = board.place(
         id(ROOT),
         &[
@@ -384,43 +384,16 @@ fn hooks_have_rows_and_those_that_are_due_are_waited_for() {
 fn the_record_at_the_end_has_the_last_word() {
     let mut board = board(ONE);
     board.apply(&event(EventKind::JobStarted));
-    let state = paceline_types::workflow::TaskState {
-        status: JobStatus::Completed,
+    let name = TaskName::new("a").expect("name");
+    let state = TaskState {
         skipped: true,
-        ..task_state()
+        skip_reason: Some("no route led here".to_owned()),
+        iteration: 2,
+        ..TaskState::new(name, TaskKind::Static, JobStatus::Completed)
     };
-    let workflow = workflow(vec![state]);
-    assert_eq!(board.reconcile(&workflow), [0]);
-    assert_eq!(board.rows()[0].status, Status::Skipped);
-    assert_eq!(board.reconcile(&workflow), [] as [usize; 0]);
-}
-
-fn task_state() -> paceline_types::workflow::TaskState {
-    paceline_types::workflow::TaskState {
-        name: TaskName::new("a").expect("name"),
-        task_type: paceline_types::TaskType::new("t").expect("name"),
-        status: JobStatus::Pending,
-        job_id: None,
-        depends_on: Vec::new(),
-        error: None,
-        attempt: 1,
-        started_at: Some(1),
-        finished_at: Some(2),
-        skipped: false,
-    }
-}
-
-fn workflow(tasks: Vec<paceline_types::workflow::TaskState>) -> Workflow {
-    Workflow {
-        id: id(ROOT),
-        workflow_name: "x".to_owned(),
-        status: WorkflowStatus::Completed,
-        error: None,
-        tasks,
-        input: None,
-        output: None,
-        created_at: 1,
-        deadline: None,
-        completed_at: Some(2),
-    }
+    assert_eq!(board.reconcile(id(ROOT), std::slice::from_ref(&state)), [0]);
+    let row = &board.rows()[0];
+    assert_eq!((row.status, row.starts), (Status::Skipped, 3));
+    assert_eq!(row.note.as_deref(), Some("no route led here"));
+    assert_eq!(board.reconcile(id(ROOT), &[state]), [] as [usize; 0]);
 }

@@ -13,7 +13,7 @@ const BAR_WIDTH: usize = 20;
 /// Status, starts, attempt, duration and error of a row.
 pub(super) fn message(board: &Board, row: &Row) -> String {
     let mut text = match (&row.kind, row.status) {
-        (Kind::Signal(name), Status::Listening) => return waits_for(board, row, name),
+        (Kind::Signal(Some(name)), Status::Listening) => return waits_for(board, row, name),
         (Kind::Map(elements), Status::Running) => progress(elements),
         (_, status) => word(status).to_owned(),
     };
