@@ -37,7 +37,7 @@
 //!   [`Client::bulk_retry`], [`Client::bulk_delete`].
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
 //!   [`WorkflowDefinition`], [`Client::validate`] checks one; [`Client::workflow`],
-//!   [`Client::workflows`], [`Client::task_result`]; [`Client::signal`], [`Client::signals`],
+//!   [`Client::workflows`], [`Client::task_result`], [`Client::task_results`]; [`Client::signal`], [`Client::signals`],
 //!   [`Client::ack_signal`]; [`Client::suspend_workflow`], [`Client::resume_workflow`],
 //!   [`Client::cancel_workflow`], [`Client::retry_workflow`]. A [`WorkflowHandle`] does all this
 //!   for one, and waits for it.
@@ -100,7 +100,8 @@ pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, Set
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
 pub use paceline_types::workflow::{
-    DefinitionError, ResultFrom, ResultReuse, TaskDefinition, TaskState, Workflow, WorkflowSignal,
+    DefinitionError, MapProgress, ResultFrom, ResultReuse, TaskDefinition, TaskKind, TaskResult,
+    TaskState, Workflow, WorkflowSignal,
 };
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,

@@ -37,13 +37,24 @@ impl Client {
         }
     }
 
-    /// How a workflow stands, with all its tasks; `None` when there is no record of it (any
+    /// How a workflow stands, with all its tasks but the elements of maps; `None` when there is no record of it (any
     /// more).
     ///
     /// # Errors
     /// When Redis could not be asked.
     pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, StoreError> {
         self.store().workflow(id).await
+    }
+
+    /// [`Client::workflow`] with the elements of its maps as tasks of their own, up to 10,000 of each.
+    ///
+    /// # Errors
+    /// When Redis could not be asked.
+    pub async fn workflow_with_elements(
+        &self,
+        id: WorkflowId,
+    ) -> Result<Option<Workflow>, StoreError> {
+        self.store().workflow_with_elements(id).await
     }
 
     /// Lists workflows, without their tasks; of one status, or all.

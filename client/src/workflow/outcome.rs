@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use paceline_store::StoreError;
-use paceline_types::workflow::{TaskState, Workflow};
-use paceline_types::{JobStatus, WorkflowId, WorkflowStatus};
+use paceline_types::workflow::{TaskResult, Workflow};
+use paceline_types::{JobStatus, TaskName, WorkflowId, WorkflowStatus};
 use serde::de::DeserializeOwned;
 
 use super::WorkflowHandle;
 use crate::handle::{decoded, unknown};
 use crate::wait::{Ended, Entity};
-use crate::{Client, WaitError};
+use crate::{Client, MAX_PAGE, WaitError};
 
 /// Waits between two looks for a workflow that another one goes on as: its shard's leader makes it
 /// a moment after that one ended.
@@ -22,15 +21,12 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskResultError {
-    /// There is no record of the workflow.
-    #[error("{workflow} is not known: its retention is over, or its id is from another cluster")]
+    /// There is no such start of such a task.
+    #[error(
+        "{workflow} has no task {task:?} that has begun: its name is another one, it has not had its \
+         turn, or the retention of the workflow is over"
+    )]
     Unknown {
-        /// The workflow.
-        workflow: WorkflowId,
-    },
-    /// The workflow has no such task; one that a subflow or a map makes is there once it is made.
-    #[error("{workflow} has no task {task:?}")]
-    UnknownTask {
         /// The workflow.
         workflow: WorkflowId,
         /// What was asked for.
@@ -42,7 +38,7 @@ pub enum TaskResultError {
         /// The workflow.
         workflow: WorkflowId,
         /// The task.
-        task: String,
+        task: TaskName,
         /// Where it stands.
         status: JobStatus,
     },
@@ -52,7 +48,7 @@ pub enum TaskResultError {
         /// The workflow.
         workflow: WorkflowId,
         /// The task.
-        task: String,
+        task: TaskName,
         /// Why.
         reason: String,
     },
@@ -62,7 +58,7 @@ pub enum TaskResultError {
         /// The workflow.
         workflow: WorkflowId,
         /// The task.
-        task: String,
+        task: TaskName,
         /// The words of the deserializer.
         problem: String,
     },
@@ -72,70 +68,75 @@ pub enum TaskResultError {
 }
 
 impl Client {
-    /// What a task of a workflow came to, as its handler answered it: of its last start, if it was
-    /// started more than once.
+    /// What the newest start of a task came to, which is the only one unless it is in a loop or its
+    /// workflow was retried. The task may be an element of a map, such as `resize#17`. `None` when
+    /// it has not begun, or is not known.
     ///
     /// # Errors
-    /// See [`TaskResultError`].
+    /// When Redis could not be asked.
     pub async fn task_result(
         &self,
         workflow: WorkflowId,
         task: &str,
-    ) -> Result<Bytes, TaskResultError> {
-        let view = self.workflow(workflow).await?;
-        let view = view.ok_or(TaskResultError::Unknown { workflow })?;
-        let mut tasks = view.tasks.into_iter();
-        let state = tasks
-            .find(|state| state.name.as_str() == task)
-            .ok_or_else(|| TaskResultError::UnknownTask {
-                workflow,
-                task: task.to_owned(),
-            })?;
-        let none = |reason: &str| TaskResultError::None {
-            workflow,
-            task: task.to_owned(),
-            reason: reason.to_owned(),
-        };
-        if !state.status.is_terminal() {
-            return Err(TaskResultError::NotEnded {
-                workflow,
-                task: task.to_owned(),
-                status: state.status,
-            });
-        }
-        if state.status != JobStatus::Completed || state.skipped {
-            return Err(none(&why_none(&state)));
-        }
-        let job = state.job_id.ok_or_else(|| none("it left none"))?;
-        let results = self.store().results(workflow.shard(), &[job]).await?;
-        let result = results.into_iter().next().flatten();
-        result.ok_or_else(|| none("its record is gone"))
+    ) -> Result<Option<TaskResult>, StoreError> {
+        self.store().task_result(workflow, task, None).await
     }
-}
 
-fn why_none(state: &TaskState) -> String {
-    match &state.error {
-        Some(error) => format!("it is {}: {error}", state.status),
-        None if state.skipped => "it was skipped".to_owned(),
-        None => format!("it is {}", state.status),
+    /// What the starts of a task came to from an iteration on, oldest first: at most [`MAX_PAGE`]
+    /// of them.
+    ///
+    /// # Errors
+    /// When Redis could not be asked.
+    pub async fn task_results(
+        &self,
+        workflow: WorkflowId,
+        task: &str,
+        from: u32,
+    ) -> Result<Vec<TaskResult>, StoreError> {
+        self.store()
+            .task_results(workflow, task, from, MAX_PAGE)
+            .await
     }
 }
 
 impl WorkflowHandle {
-    /// What a task came to, read from JSON; see [`Client::task_result`].
+    /// What the handler of a task answered, read from JSON: of its newest start; see
+    /// [`Client::task_result`].
     ///
     /// # Errors
     /// See [`TaskResultError`].
     pub async fn task_result<O: DeserializeOwned>(&self, task: &str) -> Result<O, TaskResultError> {
-        let result = self.client.task_result(self.id, task).await?;
+        let workflow = self.id;
+        let found = self.client.task_result(workflow, task).await?;
+        let start = found.ok_or_else(|| TaskResultError::Unknown {
+            workflow,
+            task: task.to_owned(),
+        })?;
+        let (task, status) = (start.task, start.status);
+        let Some(result) = start.result else {
+            return Err(if status.is_terminal() {
+                let reason = start.error.unwrap_or_else(|| format!("it is {status}"));
+                TaskResultError::None {
+                    workflow,
+                    task,
+                    reason,
+                }
+            } else {
+                TaskResultError::NotEnded {
+                    workflow,
+                    task,
+                    status,
+                }
+            });
+        };
         let result = if result.is_empty() {
             b"null"
         } else {
             &result[..]
         };
         serde_json::from_slice(result).map_err(|error| TaskResultError::Type {
-            workflow: self.id,
-            task: task.to_owned(),
+            workflow,
+            task,
             problem: error.to_string(),
         })
     }

@@ -1,4 +1,5 @@
 mod chaos;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -174,9 +174,8 @@ impl Store {
         let job = JobId::of_task(origin.parent, origin.task, origin.iteration);
         let mut call = Invocation::new(&DELIVER_END, &names);
         call.arg(job.bare(&mut [0; 26]) as &str)
-            .arg(origin.task)
-            .arg(origin.iteration)
             .arg(name.as_str())
+            .arg(origin.iteration)
             .arg(letter.to_string())
             .bytes(&tail)
             .arg(u8::from(again));

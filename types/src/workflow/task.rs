@@ -266,3 +266,34 @@ fn is_none(value: &u32) -> bool {
 fn is_always(value: &ResultReuse) -> bool {
     *value == ResultReuse::Always
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    fn read<'de, K: IntoDeserializer<'de, Error>>(
+        keys: [K; 2],
+    ) -> Result<BTreeMap<u32, String>, Error> {
+        routes(MapDeserializer::new(keys.into_iter().zip(["x", "y"])))
+    }
+
+    /// In YAML the keys are numbers, in JSON they are strings.
+    #[test]
+    fn routes_are_read_by_number_and_by_text() {
+        let expected = BTreeMap::from([(0, "x".to_owned()), (7, "y".to_owned())]);
+        assert_eq!(read([0_u64, 7]), Ok(expected.clone()));
+        assert_eq!(read([0_i64, 7]), Ok(expected.clone()));
+        assert_eq!(read(["0", "7"]), Ok(expected));
+        for problem in [
+            read([0_i64, -7]).err(),
+            read([0_u64, 1 << 40]).err(),
+            read(["0", "x"]).err(),
+            read([3_u64, 3]).err(),
+        ] {
+            assert!(problem.is_some());
+        }
+    }
+}
