@@ -197,7 +197,7 @@ mod tests {
             &format!("paceline workflow suspend {workflow} {workflow}"),
             &format!("paceline workflow resume {workflow}"),
             &format!("paceline workflow retry {workflow}"),
-            &format!("paceline workflow result {workflow} --task a --wait"),
+            &format!("paceline workflow result {workflow} --task a --iteration 2 --wait"),
             "paceline workflow validate f.yaml",
             "paceline workflow graph f.yaml --format dot",
             &format!("paceline workflow graph {workflow} -o json"),

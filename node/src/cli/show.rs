@@ -1,7 +1,7 @@
 //! Jobs, workflows and nodes as text.
 
 use bytes::Bytes;
-use paceline_types::workflow::{TaskKind, TaskState, Workflow};
+use paceline_types::workflow::{Hook, TaskKind, TaskState, Workflow};
 use paceline_types::{Job, JobStatus, NodeInfo, Role, TaskType, UnixMillis, WorkflowStatus};
 
 use super::output::{Color, Output};
@@ -131,8 +131,10 @@ pub(crate) fn workflow(output: Output, workflow: &Workflow) -> String {
         };
         table.row(task_row(output, format!("{indent}{}", task.name), task));
     }
-    for (hook, task) in &workflow.hook_states {
-        table.row(task_row(output, hook.clone(), task));
+    for hook in Hook::ALL.map(Hook::as_str) {
+        if let Some(task) = workflow.hook_states.get(hook) {
+            table.row(task_row(output, hook.to_owned(), task));
+        }
     }
     format!("{sheet}\n\n{}", table.render())
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use clap::Args;
-use paceline_client::{Client, TaskResultError};
-use paceline_types::workflow::Workflow;
+use paceline_client::Client;
+use paceline_types::workflow::{TaskResult, Workflow};
 use paceline_types::{WorkflowId, WorkflowStatus};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,20 +19,21 @@ use crate::cli::show;
 pub(crate) struct Outcome {
     /// The workflow's id
     id: WorkflowId,
-    /// Only of this task, which may have ended before the workflow
+    /// Only of this task, which may have ended before the workflow; of an element of a map: resize#7
     #[arg(long)]
     task: Option<String>,
+    /// Which start of the task, from 0; the newest unless given
+    #[arg(long, requires = "task", value_name = "N")]
+    iteration: Option<u32>,
     /// Wait until the workflow has ended; of one that goes on as a new one, until that has
     #[arg(long)]
     wait: bool,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Told {
     id: WorkflowId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<&'a str>,
-    status: &'a str,
+    status: WorkflowStatus,
     result: Option<Box<RawValue>>,
 }
 
@@ -50,20 +51,59 @@ pub(super) async fn run(
     };
     if let Some(task) = &outcome.task {
         let of = ended.map_or(id, |workflow| workflow.id);
-        let result = client.task_result(of, task).await?;
-        let told = Told {
-            id: of,
-            task: Some(task),
-            status: "completed",
-            result: as_json(&result),
-        };
-        return output.either(&told, || show::bytes(&result));
+        let result = task_result(&client, of, task, outcome.iteration).await?;
+        return tell_task(of, task, result, output);
     }
     let workflow = match ended {
         Some(workflow) => workflow,
         None => now(&client, id).await?,
     };
     tell(&workflow, output)
+}
+
+async fn task_result(
+    client: &Client,
+    id: WorkflowId,
+    task: &str,
+    iteration: Option<u32>,
+) -> Result<Option<TaskResult>, Failure> {
+    let Some(iteration) = iteration else {
+        return Ok(client.task_result(id, task).await?);
+    };
+    let starts = client.task_results(id, task, iteration).await?;
+    let first = starts.into_iter().next();
+    Ok(first.filter(|start| start.iteration == iteration))
+}
+
+fn tell_task(
+    id: WorkflowId,
+    task: &str,
+    result: Option<TaskResult>,
+    output: Output,
+) -> Result<(), Failure> {
+    let Some(start) = result else {
+        let sentence = format!(
+            "{id} has no task {task:?} that has begun so often: its name is another one, it has not \
+             had its turn, or the retention of the workflow is over"
+        );
+        return Err(Failure::new(Kind::NotFound, sentence));
+    };
+    if let Some(result) = &start.result {
+        return output.either(&start, || show::bytes(result));
+    }
+    if output.is_json() {
+        output.json(&start)?;
+    }
+    let status = start.status;
+    let (kind, reason) = match (status.is_terminal(), start.skipped, start.error) {
+        (false, ..) => (Kind::Conflict, format!("it is {status}")),
+        (true, true, Some(reason)) => (Kind::Outcome, format!("it was skipped: {reason}")),
+        (true, true, None) => (Kind::Outcome, "it was skipped".to_owned()),
+        (true, false, Some(error)) => (Kind::Outcome, format!("it is {status}: {error}")),
+        (true, false, None) => (Kind::Outcome, format!("it is {status}")),
+    };
+    let sentence = format!("task {task} of {id} has no result: {reason}");
+    Err(Failure::new(kind, sentence))
 }
 
 async fn now(client: &Client, id: WorkflowId) -> Result<Workflow, Failure> {
@@ -78,8 +118,7 @@ fn tell(workflow: &Workflow, output: Output) -> Result<(), Failure> {
             let result = workflow.output.clone().unwrap_or_default();
             let told = Told {
                 id,
-                task: None,
-                status: status.as_str(),
+                status,
                 result: as_json(&result),
             };
             output.either(&told, || show::bytes(&result))
@@ -111,16 +150,4 @@ fn as_json(result: &Bytes) -> Option<Box<RawValue>> {
     let read = serde_json::from_str(&text).ok();
     read.or_else(|| serde_json::value::to_raw_value(&text).ok())
         .filter(|_| !result.is_empty())
-}
-
-impl From<TaskResultError> for Failure {
-    fn from(error: TaskResultError) -> Failure {
-        let kind = match error {
-            TaskResultError::Unknown { .. } | TaskResultError::UnknownTask { .. } => Kind::NotFound,
-            TaskResultError::Store(_) => Kind::Redis,
-            TaskResultError::None { .. } => Kind::Outcome,
-            _ => Kind::Conflict,
-        };
-        Failure::new(kind, error)
-    }
 }

@@ -102,7 +102,7 @@ impl Board {
             }
             EventKind::WorkflowResumed => Some("goes on".to_owned()),
             EventKind::WorkflowSignalReceived => Some(match error {
-                Some(name) => format!("got the signal {name}"),
+                Some(signal) => format!("got the {signal}"),
                 None => "got a signal".to_owned(),
             }),
             EventKind::WorkflowTimedOut => Some("ran out of time".to_owned()),
@@ -151,6 +151,7 @@ fn status_of(kind: &EventKind) -> Option<JobStatus> {
 }
 
 fn apply_to_row(row: &mut Row, event: &Event) {
+    row.meet(event);
     match event.kind {
         EventKind::WorkflowTaskDispatched | EventKind::WorkflowHookDispatched => row.start(event),
         EventKind::JobStarted => row.run(event),
@@ -183,9 +184,9 @@ fn apply_to_row(row: &mut Row, event: &Event) {
             if !row.status.is_final() =>
         {
             // Also of tasks that never had a job, since one before them failed.
-            let status = match row.starts {
-                0 => Status::Cancelled,
-                _ => Status::Dead,
+            let status = match row.dispatched {
+                true => Status::Dead,
+                false => Status::Cancelled,
             };
             row.end_run(status, event);
         }

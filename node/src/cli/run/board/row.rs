@@ -158,8 +158,10 @@ pub(in crate::cli::run) struct Row {
     pub(in crate::cli::run) finished_at: Option<UnixMillis>,
     /// Why it failed, was skipped or waits.
     pub(in crate::cli::run) note: Option<String>,
-    /// The job of its last start.
+    /// The job of its last start, also where nothing runs: each start has an id of its own.
     job: Option<JobId>,
+    /// Its turn came.
+    pub(super) dispatched: bool,
     /// Whether it is known where it belongs; rows that only an event told of are not shown live
     /// until it is.
     pub(in crate::cli::run) placed: bool,
@@ -179,6 +181,7 @@ impl Row {
             finished_at: None,
             note: None,
             job: None,
+            dispatched: false,
             placed: true,
         }
     }
@@ -197,17 +200,30 @@ impl Row {
         };
     }
 
-    /// Its turn came: the first time, or again.
-    pub(super) fn start(&mut self, event: &Event) {
+    /// An event of a start of it: the first, the same as before, or a new one.
+    pub(super) fn meet(&mut self, event: &Event) {
         let again = match (self.job, event.job_id) {
             (Some(before), Some(now)) => before != now,
-            _ => self.starts == 0 || self.status.is_final(),
+            (None, Some(_)) => self.starts == 0,
+            (_, None) => false,
         };
         if again {
-            self.reset();
-            self.starts += 1;
+            self.begin();
         }
         self.job = event.job_id.or(self.job);
+    }
+
+    fn begin(&mut self) {
+        self.reset();
+        self.starts += 1;
+    }
+
+    /// Its turn came: the first time, or again.
+    pub(super) fn start(&mut self, event: &Event) {
+        if event.job_id.is_none() && (self.starts == 0 || self.status.is_final()) {
+            self.begin();
+        }
+        self.dispatched = true;
         self.status = match &self.kind {
             Kind::Signal(_) => Status::Listening,
             Kind::Map(_) | Kind::Child => Status::Running,
@@ -220,6 +236,7 @@ impl Row {
 
     pub(super) fn run(&mut self, event: &Event) {
         self.starts = self.starts.max(1);
+        self.dispatched = true;
         self.status = Status::Running;
         self.attempt = event.attempt.unwrap_or(self.attempt + 1);
         self.started_at = Some(event.timestamp);

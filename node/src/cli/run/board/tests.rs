@@ -217,6 +217,26 @@ fn a_task_of_a_loop_counts_its_starts() {
     assert_eq!((board.rows()[0].starts, &board.rows()[0].note), (1, &None));
 }
 
+/// It has no job, and no event says that its turn came.
+#[test]
+fn an_expression_of_a_loop_counts_its_evaluations() {
+    let mut board = board(
+        r#"[{"name":"b","task_type":"t"},{"name":"a","type":"condition","condition":"input exists",
+            "condition_routes":{"0":"b"},"depends_on":["b"]}]"#,
+    );
+    for n in 0..3 {
+        let evaluated = Event {
+            job_id: job(n),
+            ..event(EventKind::WorkflowTaskCompleted)
+        };
+        assert_eq!(board.apply(&evaluated), [Change::Row(1)]);
+        assert_eq!(board.apply(&evaluated), [], "the same");
+        let row = &board.rows()[1];
+        let starts = u32::try_from(n).expect("few") + 1;
+        assert_eq!((row.status, row.starts), (Status::Completed, starts));
+    }
+}
+
 #[test]
 fn a_map_counts_its_elements() {
     let mut board = board(r#"[{"name":"a","type":"map","task_type":"t","items":[]}]"#);

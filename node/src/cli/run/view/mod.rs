@@ -38,8 +38,16 @@ pub(super) enum View {
 pub(super) struct Lines {
     output: Output,
     width: usize,
-    /// The last step of each map that was told.
-    steps: HashMap<usize, (Status, u32)>,
+    /// What was told last of each row.
+    told: HashMap<usize, Told>,
+}
+
+/// What of a row makes a line of its own: where it stands, and how far a map is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Told {
+    status: Status,
+    starts: u32,
+    step: u32,
 }
 
 impl View {
@@ -59,7 +67,7 @@ impl View {
             return View::Lines(Lines {
                 output,
                 width: names.max().unwrap_or(0),
-                steps: HashMap::new(),
+                told: HashMap::new(),
             });
         }
         if board.rows().len() > MOST_LINES {
@@ -132,9 +140,7 @@ impl Lines {
         let Some(row) = board.rows().get(index) else {
             return;
         };
-        // Where a row belongs is of no matter here, nor is one on which nothing has happened.
-        let happened = row.status != Status::Waiting || event.is_some();
-        if !happened || !self.is_step(index, row) {
+        if !self.is_news(index, row, event) {
             return;
         }
         let node = event.and_then(|event| match row.status {
@@ -152,13 +158,21 @@ impl Lines {
         self.output.note(&line);
     }
 
-    /// Whether a map is so much further than when it was told of last; others always are.
-    fn is_step(&mut self, index: usize, row: &Row) -> bool {
-        let Kind::Map(elements) = &row.kind else {
-            return true;
+    /// Whether there is something to tell: each event but those of a map that is hardly further,
+    /// and of what was found otherwise, what no event had told.
+    fn is_news(&mut self, index: usize, row: &Row, event: Option<&Event>) -> bool {
+        let (is_map, step) = match &row.kind {
+            Kind::Map(elements) => (true, step_of(elements)),
+            _ => (false, 0),
         };
-        let step = (row.status, step_of(elements));
-        self.steps.insert(index, step) != Some(step)
+        let now = Told {
+            status: row.status,
+            starts: row.starts,
+            step,
+        };
+        let before = self.told.insert(index, now);
+        let known = before == Some(now) || (before.is_none() && row.status == Status::Waiting);
+        !known || (event.is_some() && !is_map)
     }
 }
 
