@@ -12,7 +12,9 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, try_join_all};
 use paceline_store::{Store, StoreError};
 use paceline_types::event::EventCursor;
-use paceline_types::{Event, EventKind, JobId, NameError, ShardIndex, TaskType, WorkflowId};
+use paceline_types::{
+    BatchId, Event, EventKind, JobId, NameError, ShardIndex, TaskType, WorkflowId,
+};
 use tokio::sync::mpsc;
 
 pub use self::cursors::{Cursors, CursorsError};
@@ -153,6 +155,13 @@ impl SubscribeBuilder {
     /// shard is read.
     pub fn workflow(mut self, id: WorkflowId) -> Self {
         self.filter.workflows.insert(id);
+        self
+    }
+
+    /// Only events of this batch and its items, or of others that were named so; only its shard is
+    /// read.
+    pub fn batch(mut self, id: BatchId) -> Self {
+        self.filter.batches.insert(id);
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod build;
 mod outcome;
+mod reading;
 mod signal;
 mod steer;
 mod submit;

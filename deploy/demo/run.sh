@@ -1,7 +1,7 @@
 #!/bin/sh
-# The demo: one Redis, three nodes, a workflow over the sources of this repository, and a node that
-# is killed while work is running. Ends by itself, cleans up what it started, and exits 0 only if
-# everything completed.
+# The demo: one Redis, three nodes, workflows and a batch over the sources of this repository, an
+# approval, and a node that is killed while work is running. Ends by itself, cleans up what it
+# started, and exits 0 only if everything completed.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -80,7 +80,42 @@ done
 say 'Census: counts and hashes every crate in parallel, joins the results, writes a report'
 "$paceline" run --watch=lines deploy/demo/census.yaml || fail 'the census did not complete'
 
-say 'Relay: the same work, slowly, and the node that starts its first task is killed meanwhile'
+say 'Review: a map, a loop, a choice of two ways, hooks, and a signal that somebody must send'
+"$paceline" workflow graph deploy/demo/review.yaml >"$folder/review.mmd"
+echo "its picture, in Mermaid, has $(grep -c -e '-->' -e '-.->' "$folder/review.mmd") arrows"
+
+# What somebody would do in another terminal: look at what waits, and approve it.
+approve() {
+    tries=600
+    while [ "$tries" -gt 0 ]; do
+        tries=$((tries - 1))
+        id=$("$paceline" workflow list --status running 2>/dev/null |
+            sed -n 's/^\(wf_[0-9A-Z]*\) *review .*/\1/p' | head -n 1)
+        if [ -n "$id" ] && "$paceline" workflow get "$id" | grep -q '^approve *signal *running'; then
+            "$paceline" workflow signal "$id" approve '{"by": "the demo"}' >"$folder/approved"
+            return
+        fi
+        sleep 0.2
+    done
+}
+approve &
+approver=$!
+pids="$approver $pids"
+"$paceline" run deploy/demo/review.yaml || fail 'the review did not complete'
+wait "$approver" || true
+[ -s "$folder/approved" ] || fail 'nobody approved the review'
+cat "$folder/approved"
+
+say 'Checksums: a batch with an item for each Rust file, twenty at a time'
+mkdir -p target/demo
+deploy/demo/items.sh >target/demo/files.jsonl
+"$paceline" run deploy/demo/checksums.yaml >"$folder/checksums.out" ||
+    fail 'the batch did not complete'
+cat "$folder/checksums.out"
+batch=$("$paceline" batch list --limit 1 | sed -n 's/^\(batch_[0-9A-Z]*\) .*/\1/p')
+"$paceline" batch results "$batch" --limit 3
+
+say 'Relay: hashes again, slowly, and the node that starts its first task is killed meanwhile'
 "$paceline" run --watch=lines deploy/demo/relay.yaml >"$folder/relay.out" 2>"$folder/relay.log" &
 relay=$!
 pids="$relay $pids"

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType, UnixMillis, WorkflowId};
+use crate::batch::BatchProgress;
+use crate::{
+    BatchId, JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType, UnixMillis, WorkflowId,
+};
 
 macro_rules! event_kinds {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
@@ -252,6 +255,15 @@ pub struct Event {
     /// The task of the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_task: Option<TaskName>,
+    /// The batch that it belongs to or is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+    /// The id of the batch's item; `onetime` of a job that is its onetime task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_item: Option<String>,
+    /// How far the batch is; of `batch.progress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_progress: Option<BatchProgress>,
     /// The schedule that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<ScheduleId>,

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::duration;
 use crate::{
-    IdempotencyKey, JobId, LimitKey, NodeId, Priority, RetryPolicy, ScheduleId, Tag, TaskName,
-    TaskType, UniqueKey, UnixMillis, Version, WorkflowId,
+    BatchId, IdempotencyKey, JobId, LimitKey, NodeId, Priority, RetryPolicy, ScheduleId, Tag,
+    TaskName, TaskType, UniqueKey, UnixMillis, Version, WorkflowId,
 };
 
 /// Most bytes that the headers of a job may have together, names and values: 16 KiB. They stand
@@ -219,6 +219,16 @@ impl std::str::FromStr for JobStatus {
     }
 }
 
+/// What a job is to its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchRole {
+    /// It runs once before the items.
+    Onetime,
+    /// It is an item.
+    Item,
+}
+
 /// How a job stands: one consistent reading of its record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Job {
@@ -305,6 +315,15 @@ pub struct Job {
     /// The task of that workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_task: Option<TaskName>,
+    /// The batch that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
+    /// The item of that batch; none of its onetime task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_item: Option<String>,
+    /// What it is to that batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_role: Option<BatchRole>,
     /// The node that runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_id: Option<NodeId>,

@@ -8,6 +8,7 @@
 //! strings (`"1m30s"`) and as integer nanoseconds, and written as strings.
 
 pub mod audit;
+pub mod batch;
 pub mod duration;
 pub mod event;
 pub mod group;
@@ -30,6 +31,7 @@ pub mod value;
 pub mod why;
 pub mod workflow;
 
+pub use batch::{Batch, BatchDefinition, BatchStatus};
 pub use bytes::Bytes;
 pub use event::{Event, EventKind};
 pub use group::{Group, GroupLimits};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use paceline_types::{Event, EventKind, JobId, ShardIndex, TaskType, WorkflowId};
+use paceline_types::{BatchId, Event, EventKind, JobId, ShardIndex, TaskType, WorkflowId};
 
 /// Every condition that is set must hold; one that names several values holds for any of them.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ pub(super) struct EventFilter {
     pub(super) kinds: HashSet<EventKind>,
     pub(super) jobs: HashSet<JobId>,
     pub(super) workflows: HashSet<WorkflowId>,
+    pub(super) batches: HashSet<BatchId>,
     pub(super) task_types: HashSet<TaskType>,
 }
 
@@ -24,6 +25,7 @@ impl EventFilter {
         holds(&self.kinds, Some(&event.kind))
             && holds(&self.jobs, event.job_id.as_ref())
             && holds(&self.workflows, event.workflow_id.as_ref())
+            && holds(&self.batches, event.batch_id.as_ref())
             && holds(&self.task_types, event.task_type.as_ref())
     }
 
@@ -33,6 +35,8 @@ impl EventFilter {
             Some(self.jobs.iter().map(|id| id.shard()).collect())
         } else if !self.workflows.is_empty() {
             Some(self.workflows.iter().map(|id| id.shard()).collect())
+        } else if !self.batches.is_empty() {
+            Some(self.batches.iter().map(|id| id.shard()).collect())
         } else {
             None
         }
@@ -57,6 +61,9 @@ pub(super) mod tests {
             run: None,
             workflow_id: None,
             workflow_task: None,
+            batch_id: None,
+            batch_item: None,
+            batch_progress: None,
             schedule_id: None,
             node_id: None,
             term: None,
@@ -72,11 +79,16 @@ pub(super) mod tests {
         WorkflowId::from_parts(1, ShardIndex(4), n)
     }
 
+    fn batch(n: u64) -> BatchId {
+        BatchId::from_parts(1, ShardIndex(5), n)
+    }
+
     #[test]
     fn every_condition_must_hold_and_any_of_its_values_will_do() {
         let of_job = Event {
             job_id: Some(job(1)),
             workflow_id: Some(workflow(1)),
+            batch_id: Some(batch(1)),
             task_type: Some(TaskType::new("a").expect("name")),
             ..event(EventKind::JobCompleted, "1-0.0")
         };
@@ -111,6 +123,14 @@ pub(super) mod tests {
             ),
             (
                 EventFilter {
+                    batches: [batch(1), batch(2)].into(),
+                    ..none()
+                },
+                true,
+                false,
+            ),
+            (
+                EventFilter {
                     kinds: [EventKind::NodeJoined].into(),
                     ..none()
                 },
@@ -136,6 +156,8 @@ pub(super) mod tests {
     fn only_the_shards_that_matter_are_read() {
         let mut filter = EventFilter::default();
         assert_eq!(filter.shards(), None);
+        filter.batches.insert(batch(1));
+        assert_eq!(filter.shards(), Some([ShardIndex(5)].into()));
         filter.workflows.insert(workflow(1));
         assert_eq!(filter.shards(), Some([ShardIndex(4)].into()));
         filter.jobs.insert(job(1));

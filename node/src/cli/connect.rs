@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use paceline_client::{
-    CancelByUniqueError, CancelWorkflowError, Client, ConnectError, EditError, GetLimitError,
-    ListError, PauseError, RequeueError, ResumeError, RetryError, SetLimitError, SteerError,
-    StoreError, SubmitError, WaitError, WorkflowSubmitError,
+    CancelByUniqueError, Client, ConnectError, EditError, GetLimitError, ListError, PauseError,
+    RequeueError, ResumeError, RetryError, SetLimitError, SteerError, StoreError, SubmitError,
+    WaitError, WorkflowSubmitError,
 };
 
 use super::failure::{Failure, Kind};
@@ -161,17 +161,6 @@ impl From<WorkflowSubmitError> for Failure {
             WorkflowSubmitError::Store(error) => error.into(),
             error => Failure::usage(error),
         }
-    }
-}
-
-impl From<CancelWorkflowError> for Failure {
-    fn from(error: CancelWorkflowError) -> Failure {
-        let kind = match error {
-            CancelWorkflowError::Unknown { .. } => Kind::NotFound,
-            CancelWorkflowError::Store(_) => Kind::Redis,
-            _ => Kind::Conflict,
-        };
-        Failure::new(kind, error)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use paceline_client::{Client, Cursors, Delivery, SubscribeError, Subscription};
 use paceline_types::event::EventCursor;
-use paceline_types::{Event, EventKind, JobId, ShardIndex, TaskType, WorkflowId};
+use paceline_types::{BatchId, Event, EventKind, JobId, ShardIndex, TaskType, WorkflowId};
 use serde::Serialize;
 
 use super::connect::connect;
@@ -38,6 +38,9 @@ pub(crate) struct Events {
     /// Only events of this workflow and its tasks; may be repeated
     #[arg(long = "workflow", value_name = "ID")]
     workflows: Vec<WorkflowId>,
+    /// Only events of this batch and its items; may be repeated
+    #[arg(long = "batch", value_name = "ID")]
+    batches: Vec<BatchId>,
     /// Only events of jobs of this task type; may be repeated
     #[arg(long = "type", value_name = "TASK_TYPE")]
     task_types: Vec<TaskType>,
@@ -126,6 +129,9 @@ async fn subscribe(events: &Events, client: &Client) -> Result<Subscription, Fai
     for &id in &events.workflows {
         builder = builder.workflow(id);
     }
+    for &id in &events.batches {
+        builder = builder.batch(id);
+    }
     for task_type in &events.task_types {
         builder = builder.task_type(task_type.as_str());
     }
@@ -198,6 +204,13 @@ pub(crate) fn line(event: &Event) -> String {
         "task ",
         event.workflow_task.as_ref().map(ToString::to_string),
     );
+    add("", event.batch_id.map(|id| id.to_string()));
+    add("item ", event.batch_item.clone());
+    let far = event.batch_progress.map(|far| {
+        let (done, total, failed) = (far.done, far.total, far.failed);
+        format!("{done} of {total} done, {failed} failed")
+    });
+    add("", far);
     add("", event.schedule_id.as_ref().map(ToString::to_string));
     add("", event.node_id.map(|id| id.to_string()));
     add("term ", event.term.map(|term| term.to_string()));

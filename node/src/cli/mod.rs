@@ -6,6 +6,7 @@ mod config;
 mod connect;
 mod dev;
 mod dlq;
+mod each;
 mod events;
 mod failure;
 mod group;
@@ -190,8 +191,19 @@ mod tests {
             "paceline workflow submit f.json --input @in.json",
             &format!("paceline workflow get {workflow}"),
             "paceline workflow list --status failed",
-            &format!("paceline workflow cancel {workflow}"),
+            &format!("paceline workflow cancel {workflow} {workflow} --reason why"),
+            &format!("paceline workflow signal {workflow} approve {{}} --key k"),
+            &format!("paceline workflow signal {workflow} approve"),
+            &format!("paceline workflow suspend {workflow} {workflow}"),
+            &format!("paceline workflow resume {workflow}"),
+            &format!("paceline workflow retry {workflow}"),
+            &format!("paceline workflow result {workflow} --task a --iteration 2 --wait"),
             "paceline workflow validate f.yaml",
+            "paceline workflow graph f.yaml --format dot",
+            &format!("paceline workflow graph {workflow} -o json"),
+            "paceline events --batch batch_00000000000000000000000000",
+            "paceline bench loop --times 5 --count 2",
+            "paceline bench map --elements 5 --one",
             "paceline schedule create nightly report {} --cron @daily --zone Europe/Berlin --tag a",
             "paceline schedule create w report --weekly MON,5 --at 09:30 --at 17:00 --every-nth 2",
             "paceline schedule create m report --monthly 1,31 --at 00:00 --overlap skip --jitter 5s",

@@ -2,6 +2,7 @@
 //! what is kept of an instance, and how an instance reads.
 
 mod definition;
+mod draw;
 mod instance;
 mod plan;
 mod record;
@@ -13,6 +14,7 @@ pub use definition::{
     DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
     WorkflowHooks,
 };
+pub use draw::{Graph, GraphFormat};
 pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,

@@ -1,4 +1,4 @@
-//! `paceline bench chain` and `paceline bench fanout`: workflows at once, or one after another.
+//! `paceline bench chain`, `fanout`, `loop` and `map`: workflows at once, or one after another.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,33 @@ pub(crate) struct Fanout {
     pub(super) flows: Flows,
 }
 
-/// What both may be told.
+/// What `paceline bench loop` may be told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Loop {
+    /// Iterations of each loop
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub(super) times: u32,
+    /// Workflows [default: 500 at once, 200 one by one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) count: Option<u32>,
+    #[command(flatten)]
+    pub(super) flows: Flows,
+}
+
+/// What `paceline bench map` may be told.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Map {
+    /// Elements of each array
+    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) elements: u32,
+    /// Workflows [default: 10 at once, 200 one by one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) count: Option<u32>,
+    #[command(flatten)]
+    pub(super) flows: Flows,
+}
+
+/// What all may be told.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Flows {
     /// One workflow at a time on an idle cluster, from its submit until its end is told
@@ -74,6 +100,18 @@ pub(super) async fn chain(options: &Chain, globals: &Globals) -> Result<Report, 
 pub(super) async fn fanout(options: &Fanout, globals: &Globals) -> Result<Report, Failure> {
     let shape = Shape::Fanout(options.width);
     report(shape, options.count, 50, &options.flows, globals).await
+}
+
+/// Measures loops.
+pub(super) async fn loops(options: &Loop, globals: &Globals) -> Result<Report, Failure> {
+    let shape = Shape::Loop(options.times);
+    report(shape, options.count, 500, &options.flows, globals).await
+}
+
+/// Measures maps.
+pub(super) async fn maps(options: &Map, globals: &Globals) -> Result<Report, Failure> {
+    let shape = Shape::Map(options.elements);
+    report(shape, options.count, 10, &options.flows, globals).await
 }
 
 async fn report(
@@ -146,6 +184,8 @@ async fn at_once_measured(
     sheet.figure("node_cpu_us_per_task", micros(node_cpu) / tasks);
     let requests = count(after.requests.saturating_sub(before.requests));
     sheet.figure("commands_per_task", requests / tasks);
+    let sent = count(after.bytes_in.saturating_sub(before.bytes_in));
+    sheet.figure("bytes_sent_per_task", sent / tasks);
     if let Some(gap) = passed.longest_gap {
         sheet.figure("longest_gap_ms", micros(gap) / 1e3);
     }

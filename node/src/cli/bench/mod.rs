@@ -58,6 +58,10 @@ pub(crate) enum Bench {
     Chain(flows::Chain),
     /// Workflows of one task, then many, then one
     Fanout(flows::Fanout),
+    /// Workflows of one task that runs again and again
+    Loop(flows::Loop),
+    /// Workflows of one task for each element of an array
+    Map(flows::Map),
     /// From submit to start of urgent jobs, behind a backlog that is worked on
     Backlog(backlog::Backlog),
     /// From the kill of a node until its runs have begun again elsewhere
@@ -95,6 +99,8 @@ async fn measure(bench: &Bench, globals: &Globals) -> Result<Report, Failure> {
         Bench::Schedules(options) => schedules::report(options, globals).await,
         Bench::Chain(options) => flows::chain(options, globals).await,
         Bench::Fanout(options) => flows::fanout(options, globals).await,
+        Bench::Loop(options) => flows::loops(options, globals).await,
+        Bench::Map(options) => flows::maps(options, globals).await,
         Bench::Backlog(options) => backlog::report(options, globals).await,
         Bench::Recovery(options) => recovery::report(options, globals).await,
         Bench::Idle(options) => idle::idle(options, globals).await,

@@ -14,14 +14,20 @@ pub(super) enum Shape {
     Chain(u32),
     /// One, then many, then one.
     Fanout(u32),
+    /// One task again and again, led back to by an expression.
+    Loop(u32),
+    /// One task for each element of an array.
+    Map(u32),
 }
 
 impl Shape {
-    /// How many tasks it has.
+    /// How many jobs it comes to.
     pub(super) fn tasks(self) -> u32 {
         match self {
             Shape::Chain(length) => length,
             Shape::Fanout(width) => width + 2,
+            Shape::Loop(times) => times,
+            Shape::Map(elements) => elements,
         }
     }
 
@@ -30,6 +36,8 @@ impl Shape {
         match self {
             Shape::Chain(_) => "chain",
             Shape::Fanout(_) => "fanout",
+            Shape::Loop(_) => "loop",
+            Shape::Map(_) => "map",
         }
     }
 
@@ -55,6 +63,20 @@ impl Shape {
                 let middle = names.into_iter().map(|name| step(name).after(["first"]));
                 builder.task(first).tasks(middle).task(last)
             }
+            // True until it has led back as often as it may: the body runs once more than the
+            // condition is evaluated.
+            Shape::Loop(times) => builder.task(step("body".to_owned())).task(
+                Step::expression("again", "tasks.body.output exists")
+                    .after(["body"])
+                    .route(0, "body")
+                    .max_iterations(times.saturating_sub(1).max(1))
+                    .allow_failure(),
+            ),
+            Shape::Map(elements) => {
+                let items: Vec<_> = (0..elements).map(|_| chance.json()).collect();
+                let window = elements.min(1_000);
+                builder.task(Step::map("all", TASK_TYPE).items(items).window(window))
+            }
         };
         let definition = builder.build();
         definition.map_err(|_| Failure::usage("the payloads cannot be written as JSON"))
@@ -79,6 +101,10 @@ mod tests {
                 definition.tasks.len(),
                 usize::try_from(shape.tasks()).expect("few")
             );
+            definition.validate(256 * 1024).expect("valid");
+        }
+        for shape in [Shape::Loop(20), Shape::Map(1_000)] {
+            let definition = shape.definition(&mut chance).expect("a definition");
             definition.validate(256 * 1024).expect("valid");
         }
     }

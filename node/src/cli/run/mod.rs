@@ -1,15 +1,14 @@
 //! `paceline run`: submits a workflow file, shows it live, and ends as it ends.
 
 mod board;
+mod follow;
 mod view;
 
 use clap::{Args, ValueEnum};
-use paceline_client::{Client, Delivery, Subscription, WorkflowHandle};
+use paceline_types::WorkflowStatus;
 use paceline_types::workflow::Workflow;
-use paceline_types::{WorkflowDefinition, WorkflowStatus};
 
-use self::board::Board;
-use self::view::View;
+use self::follow::follow;
 use super::connect::connect;
 use super::failure::{Failure, Kind};
 use super::options::{FileArgument, Globals, NodeOptions};
@@ -96,62 +95,6 @@ pub(crate) async fn run(run: Run, globals: &Globals, output: Output) -> Result<(
     let ended = ended.await;
     redis.stop().await;
     ended
-}
-
-/// Submits the workflow and follows it to its end.
-async fn follow(
-    client: &Client,
-    definition: WorkflowDefinition,
-    input: Option<serde_json::Value>,
-    watch: Watch,
-    output: Output,
-) -> Result<(), Failure> {
-    let board = Board::of(&definition);
-    let view = View::new(watch, output, &board);
-    // Taken before the submit, so that nothing of it is missed; its id is only known afterwards.
-    let before = client.subscribe().from_now().await?.cursors().clone();
-    let handle = client.submit_workflow(definition, input).await?;
-    let mut events = client
-        .subscribe()
-        .from(before)
-        .workflow(handle.id())
-        .await?;
-    view.submitted(handle.id());
-    let workflow = watch_to_the_end(&handle, &mut events, board, &view).await?;
-    end(&workflow, output)
-}
-
-async fn watch_to_the_end(
-    handle: &WorkflowHandle,
-    events: &mut Subscription,
-    mut board: Board,
-    view: &View,
-) -> Result<Workflow, Failure> {
-    let ended = handle.wait();
-    tokio::pin!(ended);
-    loop {
-        tokio::select! {
-            delivery = events.next() => match delivery {
-                Some(Ok(Delivery::Event(event))) => {
-                    if let Some(task) = board.apply(&event) {
-                        view.changed(&board, task, &event);
-                    }
-                }
-                // The record at the end has what is missing.
-                Some(Ok(Delivery::Gap { .. })) => {}
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err(Failure::redis("the subscription ended")),
-            },
-            workflow = &mut ended => {
-                let workflow = workflow?;
-                for task in board.reconcile(&workflow) {
-                    view.settled(&board, task);
-                }
-                view.finish(&board);
-                return Ok(workflow);
-            }
-        }
-    }
 }
 
 /// Prints the output, or fails as the workflow failed.

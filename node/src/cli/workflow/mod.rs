@@ -1,4 +1,8 @@
-//! `paceline workflow`: submit, look at, cancel and validate workflows.
+//! `paceline workflow`: submit, look at, steer, draw and validate workflows.
+
+mod graph;
+mod result;
+mod steer;
 
 use std::path::Path;
 
@@ -7,6 +11,9 @@ use paceline_types::workflow::{DefinitionError, Workflow as Record};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use serde::Serialize;
 
+use self::graph::Graph;
+use self::result::Outcome;
+use self::steer::Signal;
 use super::connect::connect;
 use super::failure::{Failure, Kind};
 use super::options::{FileArgument, Globals, PageOptions};
@@ -37,14 +44,39 @@ pub(crate) enum Workflow {
         #[command(flatten)]
         page: PageOptions,
     },
-    /// Cancel a workflow with its waiting and running jobs
+    /// Cancel workflows with their waiting and running jobs and children
     Cancel {
-        /// Its id
-        id: WorkflowId,
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<WorkflowId>,
         /// Why, for readers
         #[arg(long, default_value = "cancelled from the command line")]
         reason: String,
     },
+    /// Show what a workflow, or one task of it, came to
+    Result(Outcome),
+    /// Send a signal, which the task that waits for it takes
+    Signal(Signal),
+    /// Let nothing new of workflows begin until they are resumed; what runs ends
+    Suspend {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<WorkflowId>,
+    },
+    /// Let suspended workflows go on
+    Resume {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<WorkflowId>,
+    },
+    /// Try failed or cancelled workflows again: what completed is kept
+    Retry {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<WorkflowId>,
+    },
+    /// Draw a workflow file, or a workflow as it stands; a file needs no Redis
+    Graph(Graph),
     /// Say every mistake of a workflow file; needs no Redis
     Validate {
         #[command(flatten)]
@@ -55,12 +87,6 @@ pub(crate) enum Workflow {
 #[derive(Serialize)]
 struct Submitted {
     id: WorkflowId,
-}
-
-#[derive(Serialize)]
-struct CancelAccepted {
-    id: WorkflowId,
-    status: &'static str,
 }
 
 #[derive(Serialize)]
@@ -112,14 +138,13 @@ pub(crate) async fn run(
             let table = show::workflows(output, workflows);
             output.page(&Workflows { workflows, next }, &table, next)
         }
-        Workflow::Cancel { id, reason } => {
-            connect(globals).await?.cancel_workflow(id, &reason).await?;
-            let accepted = CancelAccepted {
-                id,
-                status: "cancelling",
-            };
-            output.either(&accepted, || format!("{id} is being cancelled"))
-        }
+        Workflow::Cancel { ids, reason } => steer::cancel(&ids, &reason, globals, output).await,
+        Workflow::Result(outcome) => result::run(outcome, globals, output).await,
+        Workflow::Signal(signal) => steer::signal(signal, globals, output).await,
+        Workflow::Suspend { ids } => steer::suspend(&ids, globals, output).await,
+        Workflow::Resume { ids } => steer::resume(&ids, globals, output).await,
+        Workflow::Retry { ids } => steer::retry(&ids, globals, output).await,
+        Workflow::Graph(graph) => graph::run(graph, globals, output).await,
         Workflow::Validate { file } => validate(&file.file, output),
     }
 }

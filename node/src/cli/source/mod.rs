@@ -1,11 +1,15 @@
 //! Text and JSON from arguments, files and standard input.
 
+mod batch;
+
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
 use paceline_types::workflow::DefinitionError;
 use paceline_types::{ScheduleDefinition, WorkflowDefinition};
 
+pub(crate) use self::batch::batch;
 use super::failure::Failure;
 
 /// Reads a file; `-` is standard input.
@@ -62,9 +66,20 @@ pub(crate) fn name_of(path: &Path) -> String {
     }
 }
 
+fn parse<T>(path: &Path, text: &str, from_json: FromJson<T>) -> Result<T, String> {
+    let json = in_json(path, text)?;
+    from_json(&json).map_err(|error| match json {
+        Cow::Borrowed(_) => error.to_string(),
+        Cow::Owned(_) => without_position(&error.to_string()),
+    })
+}
+
 /// By the extension: `.json` is JSON, `.yaml` and `.yml` are YAML. Anything else is JSON when it
 /// begins like an object of it, else YAML.
-fn parse<T>(path: &Path, text: &str, from_json: FromJson<T>) -> Result<T, String> {
+///
+/// YAML becomes JSON, so that a mistake is told with its path as in JSON; YAML that is no YAML is
+/// told with line and column.
+fn in_json<'a>(path: &Path, text: &'a str) -> Result<Cow<'a, str>, String> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let json = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("json") => true,
@@ -72,14 +87,11 @@ fn parse<T>(path: &Path, text: &str, from_json: FromJson<T>) -> Result<T, String
         _ => text.trim_start().starts_with('{'),
     };
     if json {
-        return from_json(text).map_err(|error| error.to_string());
+        return Ok(Cow::Borrowed(text));
     }
-    // By way of JSON, so that a mistake is told with its path as in JSON; YAML that is no YAML is
-    // told with line and column.
     let value: serde_json::Value = serde_saphyr::from_str(text)
         .map_err(|error| format!("not YAML: {}", one_line(&error.to_string())))?;
-    let json = value.to_string();
-    from_json(&json).map_err(|error| without_position(&error.to_string()))
+    Ok(Cow::Owned(value.to_string()))
 }
 
 /// The first line: the parser adds a picture of the place.

@@ -1,0 +1,27 @@
+//! What a workflow was made of.
+
+use paceline_store::StoreError;
+use paceline_types::{WorkflowDefinition, WorkflowId};
+
+use crate::Client;
+
+impl Client {
+    /// The definition that a workflow was submitted with; `None` when there is no record of it (any
+    /// more).
+    ///
+    /// # Errors
+    /// When Redis could not be asked.
+    pub async fn workflow_definition(
+        &self,
+        id: WorkflowId,
+    ) -> Result<Option<WorkflowDefinition>, StoreError> {
+        let found = self.store().load_workflows(id.shard(), &[id]).await?;
+        let Some(stored) = found.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&stored.definition);
+        let definition = WorkflowDefinition::from_json(&text);
+        let unread = |_| StoreError::protocol("workflow", "the definition of a workflow", &text);
+        definition.map(Some).map_err(unread)
+    }
+}

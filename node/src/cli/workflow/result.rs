@@ -1,0 +1,153 @@
+//! `paceline workflow result`: what a workflow, or one task of it, came to.
+
+use bytes::Bytes;
+use clap::Args;
+use paceline_client::Client;
+use paceline_types::workflow::{TaskResult, Workflow};
+use paceline_types::{WorkflowId, WorkflowStatus};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::cli::connect::connect;
+use crate::cli::failure::{Failure, Kind};
+use crate::cli::options::Globals;
+use crate::cli::output::Output;
+use crate::cli::show;
+
+/// Whose result.
+#[derive(Debug, Args)]
+pub(crate) struct Outcome {
+    /// The workflow's id
+    id: WorkflowId,
+    /// Only of this task, which may have ended before the workflow; of an element of a map: resize#7
+    #[arg(long)]
+    task: Option<String>,
+    /// Which start of the task, from 0; the newest unless given
+    #[arg(long, requires = "task", value_name = "N")]
+    iteration: Option<u32>,
+    /// Wait until the workflow has ended; of one that goes on as a new one, until that has
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Serialize)]
+struct Told {
+    id: WorkflowId,
+    status: WorkflowStatus,
+    result: Option<Box<RawValue>>,
+}
+
+/// Prints the result; fails as what it is of failed.
+pub(super) async fn run(
+    outcome: Outcome,
+    globals: &Globals,
+    output: Output,
+) -> Result<(), Failure> {
+    let client = connect(globals).await?;
+    let id = outcome.id;
+    let ended = match outcome.wait {
+        true => Some(client.workflow_handle(id).wait().await?),
+        false => None,
+    };
+    if let Some(task) = &outcome.task {
+        let of = ended.map_or(id, |workflow| workflow.id);
+        let result = task_result(&client, of, task, outcome.iteration).await?;
+        return tell_task(of, task, result, output);
+    }
+    let workflow = match ended {
+        Some(workflow) => workflow,
+        None => now(&client, id).await?,
+    };
+    tell(&workflow, output)
+}
+
+async fn task_result(
+    client: &Client,
+    id: WorkflowId,
+    task: &str,
+    iteration: Option<u32>,
+) -> Result<Option<TaskResult>, Failure> {
+    let Some(iteration) = iteration else {
+        return Ok(client.task_result(id, task).await?);
+    };
+    let starts = client.task_results(id, task, iteration).await?;
+    let first = starts.into_iter().next();
+    Ok(first.filter(|start| start.iteration == iteration))
+}
+
+fn tell_task(
+    id: WorkflowId,
+    task: &str,
+    result: Option<TaskResult>,
+    output: Output,
+) -> Result<(), Failure> {
+    let Some(start) = result else {
+        let sentence = format!(
+            "{id} has no task {task:?} that has begun so often: its name is another one, it has not \
+             had its turn, or the retention of the workflow is over"
+        );
+        return Err(Failure::new(Kind::NotFound, sentence));
+    };
+    if let Some(result) = &start.result {
+        return output.either(&start, || show::bytes(result));
+    }
+    if output.is_json() {
+        output.json(&start)?;
+    }
+    let status = start.status;
+    let (kind, reason) = match (status.is_terminal(), start.skipped, start.error) {
+        (false, ..) => (Kind::Conflict, format!("it is {status}")),
+        (true, true, Some(reason)) => (Kind::Outcome, format!("it was skipped: {reason}")),
+        (true, true, None) => (Kind::Outcome, "it was skipped".to_owned()),
+        (true, false, Some(error)) => (Kind::Outcome, format!("it is {status}: {error}")),
+        (true, false, None) => (Kind::Outcome, format!("it is {status}")),
+    };
+    let sentence = format!("task {task} of {id} has no result: {reason}");
+    Err(Failure::new(kind, sentence))
+}
+
+async fn now(client: &Client, id: WorkflowId) -> Result<Workflow, Failure> {
+    let workflow = client.workflow(id).await?;
+    workflow.ok_or_else(|| Failure::not_found(id))
+}
+
+fn tell(workflow: &Workflow, output: Output) -> Result<(), Failure> {
+    let (id, status) = (workflow.id, workflow.status);
+    match status {
+        WorkflowStatus::Completed => {
+            let result = workflow.output.clone().unwrap_or_default();
+            let told = Told {
+                id,
+                status,
+                result: as_json(&result),
+            };
+            output.either(&told, || show::bytes(&result))
+        }
+        WorkflowStatus::Failed | WorkflowStatus::Cancelled => {
+            let error = workflow.error.as_deref().unwrap_or("no reason was given");
+            Err(Failure::new(
+                Kind::Outcome,
+                format!("{id} {status}: {error}"),
+            ))
+        }
+        WorkflowStatus::Continued => {
+            let next = workflow.continued_to;
+            let next =
+                next.map_or_else(String::new, |next| format!(" as {next}: ask for that one"));
+            let sentence = format!("{id} has no result: it went on{next}, or add --wait");
+            Err(Failure::new(Kind::Conflict, sentence))
+        }
+        WorkflowStatus::Pending | WorkflowStatus::Running | WorkflowStatus::Suspended => {
+            let sentence = format!("{id} has no result: it is {status}; add --wait");
+            Err(Failure::new(Kind::Conflict, sentence))
+        }
+    }
+}
+
+/// A result is JSON by convention; what is not reads as text.
+fn as_json(result: &Bytes) -> Option<Box<RawValue>> {
+    let text = String::from_utf8_lossy(result);
+    let read = serde_json::from_str(&text).ok();
+    read.or_else(|| serde_json::value::to_raw_value(&text).ok())
+        .filter(|_| !result.is_empty())
+}

@@ -1,0 +1,146 @@
+//! How the tasks of an instance stand, drawn over its definition.
+
+use std::collections::BTreeMap;
+
+use super::graph::{Edge, Graph, Link, Look, Node, Shape};
+use crate::JobStatus;
+use crate::workflow::{Hook, TaskKind, TaskState, Workflow};
+
+impl Graph {
+    /// The same graph in the colours of how an instance of it stands, with the tasks that came to it
+    /// in frames of their own. Elements of maps are counted, not drawn.
+    #[must_use]
+    pub fn with_states(self, workflow: &Workflow) -> Graph {
+        self.with(&workflow.tasks, &workflow.hook_states)
+    }
+
+    pub(super) fn with(
+        mut self,
+        tasks: &[TaskState],
+        hooks: &BTreeMap<String, TaskState>,
+    ) -> Graph {
+        self.has_states = true;
+        self.add_generated(tasks);
+        for state in tasks {
+            self.show(state.name.as_str(), state);
+        }
+        for hook in Hook::ALL {
+            if let Some(state) = hooks.get(hook.as_str()) {
+                self.show(&hook.task_name(), state);
+            }
+        }
+        self
+    }
+
+    /// A frame for each task that added others, in the order in which they came: what one that was
+    /// added added itself stands in a frame within.
+    fn add_generated(&mut self, tasks: &[TaskState]) {
+        let mut frames: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut added: Vec<(usize, &TaskState, usize)> = Vec::new();
+        for state in tasks {
+            let Some(generator) = state.generated_by.as_ref().map(|name| name.as_str()) else {
+                continue;
+            };
+            let Some(&from) = self.by_name.get(generator) else {
+                continue;
+            };
+            let is_map = self.nodes.get(from).map(|node| node.shape) == Some(Shape::Map);
+            if is_map || self.by_name.contains_key(state.name.as_str()) {
+                continue;
+            }
+            let frame = match frames.get(generator) {
+                Some(&frame) => frame,
+                None => {
+                    let mut all = self.frames.iter();
+                    let around = all.position(|frame| frame.nodes.contains(&from));
+                    let frame = self.add_frame(format!("added by {generator}"), around);
+                    frames.insert(generator, frame);
+                    frame
+                }
+            };
+            let node = self.nodes.len();
+            self.nodes.push(added_node(state));
+            if let Some(frame) = self.frames.get_mut(frame) {
+                frame.nodes.push(node);
+            }
+            self.by_name.insert(state.name.to_string(), node);
+            added.push((node, state, from));
+        }
+        for (node, state, generator) in added {
+            let waits = state.depends_on.iter();
+            let waits = waits.filter_map(|name| self.by_name.get(name.as_str()).copied());
+            let waits: Vec<usize> = waits.filter(|&on| on != generator).collect();
+            if waits.is_empty() {
+                self.add_parts(generator, &[node]);
+            }
+            self.edges.extend(waits.into_iter().map(|on| Edge {
+                from: on,
+                to: node,
+                link: Link::Wait,
+                label: None,
+            }));
+        }
+    }
+
+    fn show(&mut self, name: &str, state: &TaskState) {
+        let Some(&node) = self.by_name.get(name) else {
+            return;
+        };
+        let Some(node) = self.nodes.get_mut(node) else {
+            return;
+        };
+        node.look = Some(look(state));
+        let mut said = Vec::new();
+        if state.iteration > 0 {
+            said.push(format!("x{}", u64::from(state.iteration) + 1));
+        }
+        if state.attempt > 1 {
+            said.push(format!("attempt {}", state.attempt));
+        }
+        said.extend(state.condition_route.map(|route| format!("route {route}")));
+        if let Some(elements) = state.elements {
+            said.push(format!("{}/{}", elements.done, elements.total));
+            if elements.failed > 0 {
+                said.push(format!("{} failed", elements.failed));
+            }
+        }
+        if !said.is_empty() {
+            node.lines.push(said.join(", "));
+        }
+    }
+}
+
+/// Of a task whose definition came while the instance ran.
+fn added_node(state: &TaskState) -> Node {
+    let shape = match state.kind {
+        TaskKind::Static if state.child_workflow_id.is_some() => Shape::Child,
+        TaskKind::Static => Shape::Job,
+        TaskKind::Condition => Shape::Condition,
+        TaskKind::Subflow => Shape::Subflow,
+        TaskKind::Map => Shape::Map,
+        TaskKind::Signal => Shape::Signal,
+    };
+    let what = match (&state.task_type, state.child_workflow_id) {
+        (Some(task_type), _) => Some(task_type.to_string()),
+        (None, Some(child)) => Some(child.to_string()),
+        (None, None) => None,
+    };
+    let lines = std::iter::once(state.name.to_string()).chain(what);
+    Node {
+        lines: lines.collect(),
+        shape,
+        look: None,
+    }
+}
+
+fn look(state: &TaskState) -> Look {
+    match state.status {
+        JobStatus::Pending | JobStatus::Scheduled if state.job_id.is_none() => Look::Waiting,
+        JobStatus::Pending | JobStatus::Scheduled | JobStatus::Paused => Look::Queued,
+        JobStatus::Running | JobStatus::Retrying => Look::Running,
+        JobStatus::Completed if state.skipped => Look::Skipped,
+        JobStatus::Completed => Look::Completed,
+        JobStatus::Dead => Look::Failed,
+        JobStatus::Cancelled => Look::Cancelled,
+    }
+}
