@@ -29,10 +29,12 @@ use bench::{Found, read};
 use plans::Plans;
 use sheets::Sheets;
 
+use crate::advance::spawn_again;
 use crate::cache::Cache;
+use crate::facts::Facts;
 use crate::instance::{Instance, Limits};
 use crate::ports::{
-    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
+    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, Spawn, StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -197,6 +199,33 @@ impl<L: Ledger> Desk<L> {
             }
             Some(Found::Missing | Found::Broken { .. }) | None => Ok(None),
         }
+    }
+
+    /// The child that a task waits for, as it was asked for; none if that cannot be said any more.
+    pub(crate) async fn spawn_again(
+        &mut self,
+        term: &Term,
+        workflow: WorkflowId,
+        task: u32,
+    ) -> Result<Option<Spawn>, LedgerError> {
+        let mut found = self.find(term, &[workflow]).await?;
+        let Some(Found::Here(mut held)) = found.remove(&workflow) else {
+            return Ok(None);
+        };
+        let mut facts = Facts::new();
+        let spawn = loop {
+            let wanted = match spawn_again(&mut held.instance, &facts, task) {
+                Ok(spawn) => break Some(spawn),
+                Err(wanted) if wanted.is_empty() => break None,
+                Err(wanted) => wanted,
+            };
+            let results = self.ledger.results(term, &wanted).await?;
+            for (job, result) in wanted.into_iter().zip(results) {
+                facts.learn(job, result);
+            }
+        };
+        self.cache.put(held);
+        Ok(spawn)
     }
 
     async fn find(
