@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::Origin;
-use paceline_types::{JobId, ShardIndex, WorkflowId};
+use paceline_types::{JobId, MAX_PAYLOAD_CEILING, ShardIndex, WorkflowId};
 
 use super::commit::{ChildOf, Post};
 use super::inbox::TaskEnd;
@@ -164,7 +164,11 @@ impl Store {
         };
         let (letter, tail) = match end {
             TaskEnd::Completed | TaskEnd::Continued | TaskEnd::Skipped { .. } => {
-                ('C', self.workflow_output(child, &stored).await?)
+                let output = self.workflow_output(child, &stored).await?;
+                match output.len() {
+                    0..=MAX_PAYLOAD_CEILING => ('C', output),
+                    size => ('D', why(&too_large(child, size))),
+                }
             }
             TaskEnd::Dead { error } => ('D', why(error)),
             TaskEnd::Cancelled => ('X', why("the child workflow was cancelled")),
@@ -182,6 +186,13 @@ impl Store {
         text_of("deliver_end", self.link.call(&call).await?)?;
         Ok(())
     }
+}
+
+fn too_large(child: WorkflowId, size: usize) -> String {
+    format!(
+        "the output of child workflow {child} has {size} bytes, more than {MAX_PAYLOAD_CEILING}; let \
+         fewer of its tasks be leaves, or let them return less"
+    )
 }
 
 fn why(error: &str) -> Bytes {
