@@ -61,7 +61,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     cases::the_end_of_a_job_reaches_the_inbox(&make().await).await;
     cases::a_waiting_job_is_cancelled_at_once(&make().await).await;
     cases::unfinished_instances_are_marked(&make().await).await;
-    cases::a_deadline_passes(&make().await).await;
+    cases::a_moment_passes(&make().await).await;
     cases::what_is_parked_is_consumed(&make().await).await;
     cases::a_timer_is_seen_to_once(&make().await).await;
     flows::active_instances_are_walked_until_they_close(&make().await).await;

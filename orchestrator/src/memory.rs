@@ -4,20 +4,23 @@
 //! allowed, or a commit that names a job twice, is a panic here. It can fail on purpose, before
 //! or after a commit took effect, and counts what it is asked to do. Its clock is wound by hand.
 
-mod ports;
+mod commit;
+mod hands;
+mod ledger;
+mod looks;
+mod posts;
 mod schedules;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, TaskRecord};
-use paceline_types::{
-    JobId, NodeId, ShardIndex, TaskName, WorkflowDefinition, WorkflowId, WorkflowStatus,
-};
+use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
+use paceline_types::{JobId, JobSpec, NodeId, SignalName, TaskName, WorkflowId, WorkflowStatus};
 
-use crate::ports::{Close, InboxItem, LogEvent, Parked, TaskOutcome, Upstream};
+use crate::ports::{Alarm, Composition, InboxItem, LogEvent, Parked, Post, TaskOutcome};
 
 /// How a call is made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,16 @@ pub struct Tally {
     pub dispatches: u64,
     /// Jobs that were told to stop.
     pub cancels: u64,
+    /// Starts that went to the history.
+    pub history: u64,
+    /// Results that were kept of what ran on no node.
+    pub conclusions: u64,
+    /// Posts that were written.
+    pub posts: u64,
+    /// Posts that were delivered, each time.
+    pub deliveries: u64,
+    /// Results that were asked for.
+    pub results: u64,
     /// Events that were logged.
     pub events: u64,
     /// Writes of an older term that were refused.
@@ -71,21 +84,72 @@ pub struct MemoryJob {
     pub task: TaskName,
     /// Which start of the task.
     pub iteration: u32,
-    /// Whose results it is given.
-    pub upstream: Upstream,
+    /// The task's index; see [`TaskJob`](crate::ports::TaskJob).
+    pub index: u32,
+    /// What was asked for.
+    pub spec: JobSpec,
+    /// What its payload is composed of.
+    pub composition: Composition,
     /// Where it stands.
     pub state: JobState,
+    /// What it left, once it completed.
+    pub result: Option<Bytes>,
 }
 
+/// A workflow, as the ledger keeps it.
 #[derive(Debug)]
 struct Kept {
     definition: Bytes,
+    input: Option<Bytes>,
+    /// The task that it is the child of, and the name of that task.
+    origin: Option<(Origin, TaskName)>,
+    continued_from: Option<WorkflowId>,
     header: Header,
     revision: u64,
     tasks: BTreeMap<u32, TaskRecord>,
+    history: BTreeMap<(u32, u32), TaskRecord>,
+    sections: BTreeMap<u32, Section>,
+    suspended: bool,
+    signals: BTreeMap<u64, (SignalName, Bytes)>,
+    last_signal: u64,
     unfinished: bool,
-    deadline: Option<Duration>,
-    close: Option<Close>,
+    alarms: BTreeMap<Alarm, Duration>,
+    close: Option<WorkflowStatus>,
+    retired: bool,
+}
+
+impl Kept {
+    fn new(definition: Bytes) -> Kept {
+        Kept {
+            definition,
+            input: None,
+            origin: None,
+            continued_from: None,
+            header: Header::NEW,
+            revision: 0,
+            tasks: BTreeMap::new(),
+            history: BTreeMap::new(),
+            sections: BTreeMap::new(),
+            suspended: false,
+            signals: BTreeMap::new(),
+            last_signal: 0,
+            unfinished: false,
+            alarms: BTreeMap::new(),
+            close: None,
+            retired: false,
+        }
+    }
+
+    /// The status that a client reads.
+    fn status(&self) -> WorkflowStatus {
+        match (self.close, self.header.stage.is_closed()) {
+            // Taken back by a retry that the leader has not looked at.
+            (None, true) => WorkflowStatus::Running,
+            (None, false) if self.suspended => WorkflowStatus::Suspended,
+            (None, false) => self.header.stage.status(),
+            (Some(status), _) => status,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,10 +164,17 @@ struct State {
     repeated: BTreeSet<u64>,
     repeat: bool,
     jobs: BTreeMap<JobId, MemoryJob>,
+    /// Results of what ran on no node.
+    concluded: BTreeMap<JobId, Bytes>,
     lane: VecDeque<JobId>,
+    outbox: BTreeMap<u64, Post>,
+    posted: u64,
     log: Vec<(WorkflowId, LogEvent)>,
     parked: Vec<Parked>,
     faults: VecDeque<Fault>,
+    delivery_faults: VecDeque<Fault>,
+    /// Workflows that no post can be delivered to.
+    unreachable: BTreeSet<WorkflowId>,
     down: bool,
     poisoned: BTreeSet<WorkflowId>,
     tally: Tally,
@@ -137,227 +208,6 @@ impl MemoryLedger {
         // A panicking test must show its own message, not that of the poisoned lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Accepts a workflow, as a client would; it must be valid.
-    pub fn submit(&self, definition: &WorkflowDefinition) -> WorkflowId {
-        let mut state = self.state();
-        state.made += 1;
-        let id = WorkflowId::from_parts(1, ShardIndex(0), state.made << 20);
-        let kept = Kept {
-            definition: serde_json::to_vec(definition).unwrap_or_default().into(),
-            header: Header::NEW,
-            revision: 0,
-            tasks: BTreeMap::new(),
-            unfinished: false,
-            deadline: None,
-            close: None,
-        };
-        state.workflows.insert(id, kept);
-        state.deliver(vec![InboxItem::Start { workflow: id }]);
-        id
-    }
-
-    /// Asks for a workflow to be cancelled, as a client would.
-    pub fn cancel(&self, workflow: WorkflowId, reason: &str) {
-        self.deliver(vec![InboxItem::Cancel {
-            workflow,
-            reason: reason.to_owned(),
-        }]);
-    }
-
-    /// Puts an entry into the inbox.
-    pub fn deliver(&self, items: Vec<InboxItem>) {
-        self.state().deliver(items);
-    }
-
-    /// Takes waiting jobs, as a worker would, in the order in which they were made.
-    pub fn claim(&self, max: usize) -> Vec<JobId> {
-        let mut state = self.state();
-        let mut claimed = Vec::new();
-        while claimed.len() < max
-            && let Some(id) = state.lane.pop_front()
-        {
-            if let Some(job) = state.jobs.get_mut(&id)
-                && job.state == JobState::Waiting
-            {
-                job.state = JobState::Running;
-                claimed.push(id);
-            }
-        }
-        claimed
-    }
-
-    /// Ends jobs, as one turn of a worker would: those that had not ended become one entry.
-    pub fn end(&self, ended: impl IntoIterator<Item = (JobId, TaskOutcome)>) {
-        let mut state = self.state();
-        let items: Vec<_> = ended
-            .into_iter()
-            .filter_map(|(job, outcome)| state.end(job, outcome))
-            .collect();
-        if !items.is_empty() {
-            state.deliver(items);
-        }
-    }
-
-    /// Lets time pass.
-    pub fn pass(&self, time: Duration) {
-        self.state().now += time;
-    }
-
-    /// From now on every entry is delivered once more after it was consumed.
-    pub fn repeat_deliveries(&self) {
-        self.state().repeat = true;
-    }
-
-    /// The next commit fails like this; the one after it like the next fault that was given.
-    pub fn fail_commit(&self, fault: Fault) {
-        self.state().faults.push_back(fault);
-    }
-
-    /// Takes back the faults that no commit has met yet.
-    pub fn clear_faults(&self) {
-        self.state().faults.clear();
-    }
-
-    /// Whether every call fails.
-    pub fn set_down(&self, down: bool) {
-        self.state().down = down;
-    }
-
-    /// From now on every turn with a commit of this workflow fails.
-    pub fn poison(&self, workflow: WorkflowId) {
-        self.state().poisoned.insert(workflow);
-    }
-
-    /// Forgets a job, as a rollback would.
-    pub fn lose_job(&self, job: JobId) {
-        self.state().jobs.remove(&job);
-    }
-
-    /// Forgets everything in the inbox, as a rollback would.
-    pub fn lose_inbox(&self) {
-        self.state().inbox.clear();
-    }
-
-    /// Overwrites the kept definition, as a fault of the data would.
-    pub fn break_definition(&self, workflow: WorkflowId) {
-        if let Some(kept) = self.state().workflows.get_mut(&workflow) {
-            kept.definition = Bytes::from_static(b"{");
-        }
-    }
-
-    /// Changes an instance behind the leader's back.
-    pub fn touch(&self, workflow: WorkflowId) {
-        if let Some(kept) = self.state().workflows.get_mut(&workflow) {
-            kept.revision += 1;
-        }
-    }
-
-    /// Makes something due at a time from now.
-    pub fn delay(&self, due_in: Duration) {
-        let mut state = self.state();
-        state.made += 1;
-        let due = (state.now + due_in, state.made);
-        state.delayed.insert(due);
-    }
-
-    /// Makes a timer of a job pass at a time from now.
-    pub fn arm(&self, passes_in: Duration) {
-        let mut state = self.state();
-        state.made += 1;
-        let timer = (state.now + passes_in, state.made);
-        state.timers.insert(timer);
-    }
-
-    /// Makes a group that is due at a time from now.
-    pub fn collect(&self, due_in: Duration) {
-        let mut state = self.state();
-        state.made += 1;
-        let due = (state.now + due_in, state.made);
-        state.groups.insert(due);
-    }
-
-    /// Leaves so much in the lanes that it takes so many steps to sweep them.
-    pub fn litter(&self, steps: usize) {
-        self.state().untidy += steps;
-    }
-
-    /// Steps of it that are still to be taken.
-    pub fn litter_left(&self) -> usize {
-        self.state().untidy
-    }
-
-    /// Registers a node that holds so many runs until its lease ends.
-    pub fn register(&self, node: NodeId, lease: Duration, runs: usize) {
-        let mut state = self.state();
-        let until = state.now + lease;
-        state.leases.insert(node, (until, runs));
-    }
-
-    /// Adds records that are past their retention.
-    pub fn age(&self, records: usize) {
-        self.state().old_records += records;
-    }
-
-    /// The status of a workflow; none if there is none.
-    #[must_use]
-    pub fn status(&self, workflow: WorkflowId) -> Option<WorkflowStatus> {
-        let state = self.state();
-        state
-            .workflows
-            .get(&workflow)
-            .map(|kept| kept.header.stage.status())
-    }
-
-    /// Header and records of a workflow, as they are kept.
-    #[must_use]
-    pub fn kept(&self, workflow: WorkflowId) -> Option<(Header, BTreeMap<u32, TaskRecord>)> {
-        let state = self.state();
-        let kept = state.workflows.get(&workflow)?;
-        Some((kept.header.clone(), kept.tasks.clone()))
-    }
-
-    /// How a workflow was closed, if it was.
-    #[must_use]
-    pub fn closed(&self, workflow: WorkflowId) -> Option<Close> {
-        self.state().workflows.get(&workflow)?.close.clone()
-    }
-
-    /// The log of a workflow: `workflow.task.dispatched a`, in order.
-    #[must_use]
-    pub fn log(&self, workflow: WorkflowId) -> Vec<String> {
-        let state = self.state();
-        let own = state.log.iter().filter(|(id, _)| *id == workflow);
-        own.map(|(_, event)| match &event.task {
-            Some(about) => format!("{} {}", event.kind, about.task),
-            None => event.kind.to_string(),
-        })
-        .collect()
-    }
-
-    /// A job, if there is one.
-    #[must_use]
-    pub fn job(&self, job: JobId) -> Option<MemoryJob> {
-        self.state().jobs.get(&job).cloned()
-    }
-
-    /// What was parked.
-    #[must_use]
-    pub fn parked(&self) -> Vec<Parked> {
-        self.state().parked.clone()
-    }
-
-    /// Entries that wait in the inbox.
-    #[must_use]
-    pub fn inbox_len(&self) -> usize {
-        self.state().inbox.len()
-    }
-
-    /// What the ledger was asked to do so far.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        self.state().tally
-    }
 }
 
 /// Takes those of a set whose time has come, at most `max`: how many, and when the next one is due.
@@ -383,12 +233,21 @@ impl State {
         self.inbox.insert(self.entries, items);
     }
 
+    fn post(&mut self, post: Post) {
+        self.posted += 1;
+        self.outbox.insert(self.posted, post);
+    }
+
     /// Ends a job that has not ended; what to tell the orchestrator.
-    fn end(&mut self, id: JobId, outcome: TaskOutcome) -> Option<InboxItem> {
+    fn end(&mut self, id: JobId, outcome: TaskOutcome, result: Bytes) -> Option<InboxItem> {
         let job = self.jobs.get_mut(&id)?;
         if matches!(job.state, JobState::Ended(_)) {
             return None;
         }
+        job.result = match outcome {
+            TaskOutcome::Completed | TaskOutcome::Continued => Some(result),
+            TaskOutcome::Skipped { .. } | TaskOutcome::Dead { .. } | TaskOutcome::Cancelled => None,
+        };
         job.state = JobState::Ended(outcome.clone());
         Some(InboxItem::TaskEnded {
             workflow: job.workflow,
@@ -398,5 +257,22 @@ impl State {
             job: id,
             outcome,
         })
+    }
+
+    /// What a job left, as those that depend on it are given it.
+    fn result(&self, id: JobId) -> Option<Bytes> {
+        let Some(job) = self.jobs.get(&id) else {
+            return self.concluded.get(&id).cloned();
+        };
+        let failed = |error: &str| serde_json::json!({ "error": error }).to_string().into();
+        match &job.state {
+            JobState::Ended(TaskOutcome::Completed | TaskOutcome::Continued) => job.result.clone(),
+            JobState::Ended(TaskOutcome::Skipped { .. }) => Some(Bytes::from_static(b"null")),
+            JobState::Ended(TaskOutcome::Dead { error }) => Some(failed(error)),
+            JobState::Ended(TaskOutcome::Cancelled) => Some(failed("cancelled")),
+            JobState::Waiting | JobState::Running | JobState::CancelRequested => {
+                panic!("the result of {id} is asked for, which has not ended")
+            }
+        }
     }
 }

@@ -92,6 +92,13 @@ pub trait Ledger: Send + Sync {
         max: usize,
     ) -> impl Future<Output = Result<Vec<(WorkflowId, Alarm)>, LedgerError>> + Send;
 
+    /// Whether each moment is waited for, passed or not, in the order of the moments. At most 100.
+    fn armed(
+        &self,
+        term: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> impl Future<Output = Result<Vec<bool>, LedgerError>> + Send;
+
     /// How many shards the namespace has.
     fn shards(&self) -> u16;
 
@@ -130,14 +137,18 @@ pub trait Ledger: Send + Sync {
 
 /// What instances must be told in other shards.
 pub trait Outbox: Send + Sync {
-    /// The oldest posts, at most `max`, in order, each until it is delivered.
+    /// The oldest posts after that one, from the oldest without it, at most `max`, in order; each
+    /// until it is delivered.
     fn posts(
         &self,
         term: &Term,
+        after: Option<&EntryId>,
         max: usize,
     ) -> impl Future<Output = Result<Vec<(EntryId, Post)>, LedgerError>> + Send;
 
-    /// Does what a post says, in the shard of whom it is for, and takes it out of the box.
+    /// Does what a post says, in the shard of whom it is for, and takes it out of the box. A
+    /// cancellation of a child that goes on as one that is not there yet is `Unavailable`: it must
+    /// come again.
     fn deliver(
         &self,
         term: &Term,

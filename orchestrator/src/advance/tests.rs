@@ -44,9 +44,16 @@ fn event(instance: &Instance, line: &str) -> Event {
     let (task, why) = rest.split_once(' ').unwrap_or((rest, ""));
     let error = why.to_owned();
     match word {
-        "start" => Event::Start,
-        "done" => ended(instance, task, 0, TaskOutcome::Completed { skipped: false }),
-        "skip" => ended(instance, task, 0, TaskOutcome::Completed { skipped: true }),
+        "start" => Event::Start { shards: 1 },
+        "done" => ended(instance, task, 0, TaskOutcome::Completed),
+        "skip" => ended(
+            instance,
+            task,
+            0,
+            TaskOutcome::Skipped {
+                reason: "nothing to do".to_owned(),
+            },
+        ),
         "dead" => ended(instance, task, 0, TaskOutcome::Dead { error }),
         "stopped" => ended(instance, task, 0, TaskOutcome::Cancelled),
         "gone" => Event::JobGone {
@@ -56,10 +63,18 @@ fn event(instance: &Instance, line: &str) -> Event {
         "cancel" => Event::CancelRequested {
             reason: rest.to_owned(),
         },
-        "deadline" => Event::DeadlinePassed,
+        "deadline" => Event::Rang(Alarm::Deadline),
         "continue" => Event::Continue,
         _ => panic!("no such event: {line}"),
     }
+}
+
+/// The task whose first start has this job.
+fn task_of(instance: &Instance, job: JobId) -> String {
+    let plan = instance.plan();
+    let own = |task: &u32| JobId::of_task(instance.id(), *task, 0) == job;
+    let index = (0..plan.task_count()).find(own).expect("a job of a task");
+    plan.task(index).name.to_string()
 }
 
 /// Effects, `more`, then the events behind `!`, without their `workflow.`
@@ -68,16 +83,17 @@ fn written(instance: &Instance, answer: &Result<Transition, Refusal>) -> String 
         Ok(transition) => transition,
         Err(refusal) => return refusal.to_string(),
     };
-    let name = |task: u32| instance.plan().task(task).name.as_str();
     let mut words: Vec<String> = transition
         .effects
         .iter()
-        .map(|effect| match effect {
-            Effect::Dispatch { task, .. } => format!("run {}", name(*task)),
-            Effect::CancelJob { task, .. } => format!("stop {}", name(*task)),
-            Effect::ArmDeadline { after } => format!("arm {after:?}"),
-            Effect::DisarmDeadline => "disarm".to_owned(),
-            Effect::Close { status } => format!("close {status}"),
+        .filter_map(|effect| match effect {
+            Effect::Dispatch(job) => Some(format!("run {}", job.task)),
+            Effect::CancelJob(job) => Some(format!("stop {}", task_of(instance, *job))),
+            Effect::Arm(_, after) => Some(format!("arm {after:?}")),
+            Effect::Disarm(_) => Some("disarm".to_owned()),
+            Effect::Close { status } => Some(format!("close {status}")),
+            Effect::Retire => None,
+            other => Some(format!("{other:?}")),
         })
         .collect();
     if transition.more {
@@ -87,8 +103,8 @@ fn written(instance: &Instance, answer: &Result<Transition, Refusal>) -> String 
     for (place, happening) in transition.events.iter().enumerate() {
         text.push_str(if place == 0 { " ! " } else { ", " });
         text.push_str(happening.kind.as_str().trim_start_matches("workflow."));
-        if let Some((task, _)) = happening.task {
-            let _ = write!(text, " {}", name(task));
+        if let Some(about) = &happening.task {
+            let _ = write!(text, " {}", about.task);
         }
         if let Some(error) = &happening.error {
             let _ = write!(text, " ({error})");
@@ -291,8 +307,8 @@ fn what_contradicts_the_instance_is_impossible() {
         ],
     );
     let mut instance = new_instance("a");
-    advance(&mut instance, &Event::Start, ALL).expect("started");
-    let well = TaskOutcome::Completed { skipped: false };
+    advance(&mut instance, &Event::Start { shards: 1 }, ALL).expect("started");
+    let well = TaskOutcome::Completed;
     let future = ended(&instance, "a", 1, well.clone());
     let refusal = advance(&mut instance, &future, ALL).expect_err("future");
     assert_eq!(
@@ -318,6 +334,7 @@ fn a_superseded_iteration_is_late() {
     let records = [(0, TaskRecord::Dispatched { iteration: 2 })];
     let header = paceline_types::workflow::Header {
         stage: Stage::Running,
+        ..paceline_types::workflow::Header::NEW
     };
     let mut instance =
         Instance::restore(fresh.id(), fresh.plan().clone(), header, records).expect("instance");
@@ -358,7 +375,7 @@ fn what_does_not_fit_under_the_limit_is_left_over() {
 fn a_dispatch_says_where_the_results_are() {
     let mut instance = new_instance("a b? c d<a,b,c=a,b,c e<a,c=c");
     let name = |task: &str| TaskName::new(task).expect(task);
-    advance(&mut instance, &Event::Start, ALL).expect("started");
+    advance(&mut instance, &Event::Start { shards: 1 }, ALL).expect("started");
     for line in ["done a", "dead b boom", "skip c"] {
         let event = event(&instance, line);
         advance(&mut instance, &event, ALL).expect(line);
@@ -372,9 +389,12 @@ fn a_dispatch_says_where_the_results_are() {
         job: None,
     };
     let many = Upstream::Many(vec![from("a", 0), from("b", 1), skipped.clone()]);
-    assert_eq!(instance.task_job(3, 0).upstream, many);
-    assert_eq!(instance.task_job(4, 0).upstream, Upstream::One(skipped));
-    assert_eq!(instance.task_job(0, 0).upstream, Upstream::None);
+    assert_eq!(instance.task_job(3, 0).composition.upstream, many);
+    assert_eq!(
+        instance.task_job(4, 0).composition.upstream,
+        Upstream::One(skipped)
+    );
+    assert_eq!(instance.task_job(0, 0).composition.upstream, Upstream::None);
 }
 
 #[test]
@@ -391,20 +411,19 @@ fn run_all(definition: &paceline_types::WorkflowDefinition) -> (usize, usize) {
     let plan = Arc::new(definition.validate(1024).expect("plan"));
     let mut instance = Instance::new(WorkflowId::from_parts(1, ShardIndex(0), 1), plan);
     let (mut records, mut transitions) = (0, 0);
-    let mut events = std::collections::VecDeque::from([Event::Start]);
+    let mut events = std::collections::VecDeque::from([Event::Start { shards: 1 }]);
     while let Some(event) = events.pop_front() {
         let transition = advance(&mut instance, &event, ALL).expect("applied");
         records += transition.tasks.len();
         transitions += 1;
-        assert!(transition.effects.len() <= ALL + 1);
+        assert!(transition.effects.len() <= ALL + 2);
         if transition.more {
             events.push_front(Event::Continue);
         }
         for effect in transition.effects {
-            if let Effect::Dispatch { task, iteration } = effect {
-                let name = instance.plan().task(task).name.clone();
-                let well = TaskOutcome::Completed { skipped: false };
-                events.push_back(ended(&instance, name.as_str(), iteration, well));
+            if let Effect::Dispatch(job) = effect {
+                let well = TaskOutcome::Completed;
+                events.push_back(ended(&instance, job.task.as_str(), job.iteration, well));
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::draft::Draft;
 use crate::graph::graph;
 use crate::instance::Instance;
 use crate::ports::{
-    Cancels, Commit, CommitOutcome, Deadline, Delivery, InboxItem, JobPhase, Ledger, LedgerError,
+    Alarm, Cancels, Commit, CommitOutcome, Delivery, InboxItem, JobPhase, Ledger, LedgerError,
     LogEvent, Parked, ReadAhead, TaskOutcome, Timers, Turn,
 };
 use crate::term::Term;
@@ -55,7 +55,7 @@ async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (WorkflowId, Instanc
     let workflow = bed.submit(&definition).await;
     let plan = Arc::new(definition.validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start, 100).expect("started");
+    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
     draft.add(&instance, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
@@ -170,7 +170,13 @@ pub(super) async fn a_stale_commit_writes_nothing_and_consumes_nothing<B: Bed>(b
     let entries = read(bed, &term, FROM_START).await;
     let stale = Commit {
         header: Some(Header::NEW),
-        tasks: vec![(0, TaskRecord::Completed { iteration: 0 })],
+        tasks: vec![(
+            0,
+            TaskRecord::Completed {
+                iteration: 0,
+                continues: false,
+            },
+        )],
         events: vec![LogEvent {
             kind: EventKind::WorkflowCompleted,
             task: None,
@@ -217,7 +223,7 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     let workflow = bed.submit(&graph("a")).await;
     let plan = Arc::new(graph("a").validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start, 100).expect("started");
+    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
     draft.add(&instance, transition);
     let entries = read(bed, &term, FROM_START).await;
@@ -300,8 +306,10 @@ pub(super) async fn the_end_of_a_job_reaches_the_inbox<B: Bed>(bed: &B) {
     let (_tenure, term) = term(1);
     let (workflow, instance, _) = begun(bed, &term, "a b c").await;
     let outcomes = [
-        TaskOutcome::Completed { skipped: false },
-        TaskOutcome::Completed { skipped: true },
+        TaskOutcome::Completed,
+        TaskOutcome::Skipped {
+            reason: "nothing to do".to_owned(),
+        },
         TaskOutcome::Dead {
             error: "boom".to_owned(),
         },
@@ -350,8 +358,7 @@ pub(super) async fn a_waiting_job_is_cancelled_at_once<B: Bed>(bed: &B) {
         JobId::of_task(workflow, 0, 0),
         JobId::of_task(workflow, 1, 0),
     );
-    bed.end(ended, TaskOutcome::Completed { skipped: false })
-        .await;
+    bed.end(ended, TaskOutcome::Completed).await;
     let before = read(bed, &term, FROM_START).await.len();
     let commit = Commit {
         cancels: Some(Cancels {
@@ -371,10 +378,7 @@ pub(super) async fn a_waiting_job_is_cancelled_at_once<B: Bed>(bed: &B) {
         JobPhase::Missing | JobPhase::Unfinished => None,
     };
     assert_eq!(outcome(&phases[0]), Some(TaskOutcome::Cancelled));
-    assert_eq!(
-        outcome(&phases[1]),
-        Some(TaskOutcome::Completed { skipped: false })
-    );
+    assert_eq!(outcome(&phases[1]), Some(TaskOutcome::Completed));
     let told = read(bed, &term, FROM_START).await;
     let told: Vec<_> = told[before..]
         .iter()
@@ -384,8 +388,7 @@ pub(super) async fn a_waiting_job_is_cancelled_at_once<B: Bed>(bed: &B) {
         matches!(told[..], [InboxItem::TaskEnded { job, outcome: TaskOutcome::Cancelled, .. }] if *job == waiting),
         "{told:?}"
     );
-    bed.end(waiting, TaskOutcome::Completed { skipped: false })
-        .await;
+    bed.end(waiting, TaskOutcome::Completed).await;
     let phases = bed
         .ledger()
         .job_phases(&term, &[waiting])
@@ -419,32 +422,49 @@ pub(super) async fn unfinished_instances_are_marked<B: Bed>(bed: &B) {
     }
 }
 
-pub(super) async fn a_deadline_passes<B: Bed>(bed: &B) {
+pub(super) async fn a_moment_passes<B: Bed>(bed: &B) {
     let (_tenure, term) = term(1);
     let (workflow, _, mut revision) = begun(bed, &term, "a").await;
-    let table = [
-        (Deadline::Keep, false),
-        (Deadline::Arm(Duration::from_secs(3_600)), false),
-        (Deadline::Arm(Duration::ZERO), true),
-        (Deadline::Keep, true),
-        (Deadline::Disarm, false),
-        (Deadline::Disarm, false),
+    let hour = Some(Duration::from_secs(3_600));
+    let signal = Alarm::Signal {
+        task: 7,
+        iteration: 2,
+    };
+    let table: [(&[(Alarm, Option<Duration>)], &[Alarm]); 8] = [
+        (&[], &[]),
+        (&[(Alarm::Deadline, hour), (signal, hour)], &[]),
+        (
+            &[(Alarm::Deadline, Some(Duration::ZERO))],
+            &[Alarm::Deadline],
+        ),
+        (&[], &[Alarm::Deadline]),
+        (
+            &[(signal, Some(Duration::ZERO))],
+            &[Alarm::Deadline, signal],
+        ),
+        (
+            &[
+                (Alarm::Deadline, None),
+                (Alarm::Retry, Some(Duration::ZERO)),
+            ],
+            &[Alarm::Retry, signal],
+        ),
+        (&[(Alarm::Deadline, None), (Alarm::Retry, hour)], &[signal]),
+        (&[(signal, None)], &[]),
     ];
-    for (deadline, passed) in table {
+    for (alarms, passed) in table {
         let commit = Commit {
-            deadline,
+            alarms: alarms.to_vec(),
             ..empty(workflow, revision)
         };
         match write(bed, &term, commit).await {
             CommitOutcome::Committed { revision: next } => revision = next,
             outcome => panic!("{outcome:?}"),
         }
-        let overdue = bed.ledger().overdue(&term, 10).await.expect("overdue");
-        assert_eq!(
-            overdue,
-            if passed { vec![workflow] } else { Vec::new() },
-            "{deadline:?}"
-        );
+        let mut overdue = bed.ledger().overdue(&term, 10).await.expect("overdue");
+        overdue.sort_unstable();
+        let passed: Vec<_> = passed.iter().map(|&alarm| (workflow, alarm)).collect();
+        assert_eq!(overdue, passed, "{alarms:?}");
     }
 }
 
@@ -453,7 +473,7 @@ pub(super) async fn what_is_parked_is_consumed<B: Bed>(bed: &B) {
     let (workflow, _, revision) = begun(bed, &term, "a").await;
     let marked = Commit {
         more: true,
-        deadline: Deadline::Arm(Duration::ZERO),
+        alarms: vec![(Alarm::Deadline, Some(Duration::ZERO))],
         ..empty(workflow, revision)
     };
     assert!(is_committed(write(bed, &term, marked).await));

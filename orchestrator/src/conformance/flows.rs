@@ -7,7 +7,7 @@ use super::cases::{FROM_START, empty, is_committed, read, revision, write};
 use super::{Bed, term};
 use crate::desk::{DEFAULT_CACHE_BYTES, Desk};
 use crate::graph::graph;
-use crate::ports::{Close, Commit, Ledger, ReadAhead, TaskOutcome, Turn};
+use crate::ports::{Commit, Ledger, ReadAhead, TaskOutcome, Turn};
 use crate::term::Term;
 use crate::workflows::{self, Workflows};
 
@@ -24,11 +24,10 @@ pub(super) async fn active_instances_are_walked_until_they_close<B: Bed>(bed: &B
     let commit = Commit {
         header: Some(Header {
             stage: Stage::Ended(ending),
+            ..Header::NEW
         }),
-        close: Some(Close {
-            status: WorkflowStatus::Cancelled,
-            leaves: Vec::new(),
-        }),
+        close: Some(WorkflowStatus::Cancelled),
+        retire: true,
         ..empty(closed, revision(bed, &term, closed).await)
     };
     assert!(is_committed(write(bed, &term, commit).await));
@@ -104,7 +103,7 @@ async fn run<B: Bed>(bed: &B, term: &Term, line: &str, ends: &[(&str, TaskOutcom
 
 pub(super) async fn a_workflow_runs_to_its_end<B: Bed>(bed: &B) {
     let (_tenure, term) = term(1);
-    let well = || TaskOutcome::Completed { skipped: false };
+    let well = || TaskOutcome::Completed;
     let boom = TaskOutcome::Dead {
         error: "boom".to_owned(),
     };

@@ -76,10 +76,7 @@ async fn a_ring_is_answered_at_once() {
         settle().await;
         let jobs = ledger.claim(10);
         assert_eq!(jobs.len(), 1);
-        ledger.end(
-            jobs.into_iter()
-                .map(|job| (job, TaskOutcome::Completed { skipped: false })),
-        );
+        ledger.end(jobs.into_iter().map(|job| (job, TaskOutcome::Completed)));
     }
     running.ring.notify_one();
     settle().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
 use paceline_types::{NodeId, ScheduleId, ShardIndex};
 
-use super::{Cursor, Ledger, LedgerError};
+use super::{Cursor, Ledger, LedgerError, Outbox};
 use crate::term::Term;
 
 /// What a promotion did.
@@ -196,8 +196,10 @@ pub struct Survey {
     pub inbox: bool,
     /// An instance is marked as unfinished.
     pub unfinished: bool,
-    /// The deadline of an instance has passed.
+    /// A moment has passed that an instance waits for.
     pub overdue: bool,
+    /// Another instance must be told something.
+    pub posts: bool,
     /// When the next delayed job is due; zero if one is due already.
     pub next_due_in: Option<Duration>,
     /// When the next timer of a job passes; zero if one has already.
@@ -222,12 +224,23 @@ pub trait Overview: Send + Sync {
 
 /// Everything that the leader's loop needs.
 pub trait World:
-    Ledger + Delayed + Schedules + Timers + Groups + Nodes + Retention + Lanes + Trails + Overview
+    Ledger
+    + Outbox
+    + Delayed
+    + Schedules
+    + Timers
+    + Groups
+    + Nodes
+    + Retention
+    + Lanes
+    + Trails
+    + Overview
 {
 }
 
 impl<T> World for T where
     T: Ledger
+        + Outbox
         + Delayed
         + Schedules
         + Timers

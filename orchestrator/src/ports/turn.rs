@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
+use paceline_types::workflow::{Ending, Header, Origin, Section, Stage, TaskRecord};
 use paceline_types::{EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus};
 
 use super::{Delivery, EntryId, TaskOutcome};
@@ -202,6 +202,44 @@ pub enum Post {
         /// Whose result is the input.
         job: JobId,
     },
+}
+
+impl Post {
+    /// What the parent of an instance is told when that has come to its outcome; none as long as it
+    /// has not, or goes on as another one, which tells it then.
+    #[must_use]
+    pub fn ended(child: WorkflowId, origin: Origin, stage: &Stage) -> Option<Post> {
+        let outcome = match stage {
+            Stage::Completed => TaskOutcome::Completed,
+            Stage::Ended(Ending::Cancelled { .. }) => TaskOutcome::Cancelled,
+            Stage::Ended(ending) => TaskOutcome::Dead {
+                error: format!("child workflow {child} failed: {ending}"),
+            },
+            Stage::Pending
+            | Stage::Opening
+            | Stage::Running
+            | Stage::Ending(_)
+            | Stage::Resting(_)
+            | Stage::Restarting
+            | Stage::Continued { .. } => return None,
+        };
+        Some(Post::Ended {
+            child,
+            origin,
+            outcome,
+        })
+    }
+
+    /// The instance that it is for: its posts are delivered in their order.
+    #[must_use]
+    pub fn target(&self) -> WorkflowId {
+        match self {
+            Post::Spawn(spawn) => spawn.child,
+            Post::Cancel { child, .. } => *child,
+            Post::Ended { origin, .. } => origin.parent,
+            Post::Succeed { to, .. } => *to,
+        }
+    }
 }
 
 /// A moment that an instance waits for.

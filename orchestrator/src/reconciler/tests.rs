@@ -79,7 +79,9 @@ async fn nothing_is_repaired_where_nothing_stands_still() {
 #[tokio::test]
 async fn a_lost_event_is_found_by_the_second_walk() {
     for outcome in [
-        TaskOutcome::Completed { skipped: true },
+        TaskOutcome::Skipped {
+            reason: "nothing to do".to_owned(),
+        },
         TaskOutcome::Cancelled,
     ] {
         let mut hand = Hand::new();
@@ -135,7 +137,7 @@ async fn a_large_workflow_is_walked_in_steps() {
 
     let workflow = ledger.submit(&fan(400));
     hand.settle().await;
-    let well = |job| (job, TaskOutcome::Completed { skipped: false });
+    let well = |job| (job, TaskOutcome::Completed);
     ledger.end(ledger.claim(1).into_iter().map(well));
     hand.settle().await;
     ledger.end(ledger.claim(400).into_iter().map(well));

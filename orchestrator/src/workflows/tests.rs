@@ -75,10 +75,7 @@ impl Hand {
 }
 
 fn well(ledger: &MemoryLedger, jobs: impl IntoIterator<Item = JobId>) {
-    ledger.end(
-        jobs.into_iter()
-            .map(|job| (job, TaskOutcome::Completed { skipped: false })),
-    );
+    ledger.end(jobs.into_iter().map(|job| (job, TaskOutcome::Completed)));
 }
 
 fn ledger() -> Arc<MemoryLedger> {

@@ -45,12 +45,12 @@ impl Simple {
             return;
         }
         match event {
-            Event::Start => self.begun = true,
+            Event::Start { .. } => self.begun = true,
             Event::CancelRequested { reason } => {
                 self.cause
                     .get_or_insert(format!("cancelled/cancelled: {reason}"));
             }
-            Event::DeadlinePassed => {
+            Event::Rang(_) => {
                 self.cause
                     .get_or_insert("failed/execution timed out".to_owned());
             }
@@ -61,7 +61,9 @@ impl Simple {
                 }
                 let lenient = self.lenient.contains(&name);
                 let (end, cause) = match outcome {
-                    TaskOutcome::Completed { .. } => ("well", None),
+                    TaskOutcome::Completed
+                    | TaskOutcome::Continued
+                    | TaskOutcome::Skipped { .. } => ("well", None),
                     TaskOutcome::Dead { .. } if lenient => ("well", None),
                     TaskOutcome::Dead { error } => {
                         ("badly", Some(format!("failed/task {name} failed: {error}")))
@@ -76,7 +78,10 @@ impl Simple {
                     self.cause.get_or_insert(cause);
                 }
             }
-            Event::JobGone { .. } | Event::Continue => {}
+            Event::JobGone { .. }
+            | Event::Signalled { .. }
+            | Event::RetryRequested
+            | Event::Continue => {}
         }
         if self.begun && self.cause.is_none() {
             for (name, needs) in &self.needs {
@@ -140,7 +145,7 @@ proptest! {
         let mut instance = Instance::new(WorkflowId::from_parts(1, ShardIndex(0), 3), plan);
         let mut simple = Simple::new(&definition);
         let mut dispatched = BTreeSet::new();
-        let mut event = Event::Start;
+        let mut event = Event::Start { shards: 1 };
         let mut choices = choices.into_iter();
         loop {
             simple.tell(&event);
@@ -152,8 +157,8 @@ proptest! {
                 prop_assert_eq!(&copy, &instance);
                 let transition = answer.expect("applied");
                 for effect in &transition.effects {
-                    if let Effect::Dispatch { task, iteration } = effect {
-                        prop_assert!(dispatched.insert((*task, *iteration)), "dispatched twice");
+                    if let Effect::Dispatch(job) = effect {
+                        prop_assert!(dispatched.insert(job.job), "dispatched twice");
                     }
                 }
                 if transition.more {
@@ -176,14 +181,14 @@ proptest! {
             let open: Vec<&String> = open.iter().collect();
             let task = open[which % open.len()].as_str();
             event = match what {
-                38 if instance.stage() == &Stage::Running => Event::DeadlinePassed,
+                38 if instance.stage() == &Stage::Running => Event::Rang(Alarm::Deadline),
                 39 if instance.stage() == &Stage::Running => {
                     Event::CancelRequested { reason: "why".to_owned() }
                 }
                 30..=37 => ended(&instance, task, 0, TaskOutcome::Dead { error: "boom".to_owned() }),
                 28 | 29 => ended(&instance, task, 0, TaskOutcome::Cancelled),
-                20..=27 => ended(&instance, task, 0, TaskOutcome::Completed { skipped: true }),
-                _ => ended(&instance, task, 0, TaskOutcome::Completed { skipped: false }),
+                20..=27 => ended(&instance, task, 0, TaskOutcome::Skipped { reason: "nothing to do".to_owned() }),
+                _ => ended(&instance, task, 0, TaskOutcome::Completed),
             };
         }
     }

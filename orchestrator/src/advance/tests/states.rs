@@ -7,18 +7,20 @@ use super::*;
 /// Everything that can happen to an instance, whether it can happen now or not.
 fn every_event(instance: &Instance) -> Vec<Event> {
     let mut events = vec![
-        Event::Start,
+        Event::Start { shards: 1 },
         Event::CancelRequested {
             reason: String::new(),
         },
-        Event::DeadlinePassed,
+        Event::Rang(Alarm::Deadline),
         Event::Continue,
     ];
     for task in instance.plan().tasks() {
         let error = || "boom".to_owned();
         for outcome in [
-            TaskOutcome::Completed { skipped: false },
-            TaskOutcome::Completed { skipped: true },
+            TaskOutcome::Completed,
+            TaskOutcome::Skipped {
+                reason: "nothing to do".to_owned(),
+            },
             TaskOutcome::Dead { error: error() },
             TaskOutcome::Cancelled,
         ] {
@@ -76,7 +78,8 @@ fn check_move(
     let mut jobs = 0;
     for effect in &transition.effects {
         match effect {
-            Effect::Dispatch { task, .. } => {
+            Effect::Dispatch(job) => {
+                let task = &job.index;
                 jobs += 1;
                 assert_eq!(to.stage(), &Stage::Running, "{}", context());
                 assert!(
@@ -89,7 +92,9 @@ fn check_move(
                     assert!(done, "dispatched too early: {}", context());
                 }
             }
-            Effect::CancelJob { task, .. } => {
+            Effect::CancelJob(job) => {
+                let task = task_of(to, *job);
+                let task = &to.plan().index_of(&task).expect("a task");
                 jobs += 1;
                 assert!(to.stage().ending().is_some(), "{}", context());
                 let open = TaskRecord::Dispatched { iteration: 0 };
@@ -100,7 +105,7 @@ fn check_move(
                     context()
                 );
             }
-            Effect::ArmDeadline { .. } | Effect::DisarmDeadline | Effect::Close { .. } => {}
+            _ => {}
         }
     }
     assert!(jobs <= limit, "{}", context());
@@ -113,7 +118,7 @@ fn check_move(
     let asked = transition
         .effects
         .iter()
-        .filter(|e| matches!(e, Effect::CancelJob { .. }))
+        .filter(|e| matches!(e, Effect::CancelJob(_)))
         .count();
     assert_eq!(told, transition.tasks.len() - asked, "{}", context());
 }
