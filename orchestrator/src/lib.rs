@@ -13,6 +13,7 @@
 
 pub mod advance;
 mod agenda;
+pub mod batch;
 mod cache;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;

@@ -7,6 +7,7 @@
 //!
 //! The ports are small and apart, so that a test can fail one of them; [`World`] is all of them.
 
+mod batches;
 mod inbox;
 mod services;
 mod turn;
@@ -18,6 +19,10 @@ use paceline_types::{JobId, WorkflowId};
 
 use crate::term::Term;
 
+pub use batches::{
+    BatchAlarm, BatchCommit, BatchJobEvent, BatchLogEvent, BatchNews, Batches, ItemStart, OnetimeJob,
+    StoredBatch,
+};
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
 pub use services::{
     Bell, Delayed, Groups, GroupsFlushed, JobsExpired, Lanes, LanesChecked, Nodes, Overview,
