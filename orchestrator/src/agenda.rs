@@ -13,7 +13,8 @@ pub(crate) enum Service {
     Scheduler,
     Timers,
     Groups,
-    Deadlines,
+    Alarms,
+    Courier,
     Recovery,
     Retention,
     Trails,
@@ -21,14 +22,15 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 11] = [
+    pub(crate) const ALL: [Service; 12] = [
         Service::Workflows,
         Service::Survey,
         Service::Promoter,
         Service::Scheduler,
         Service::Timers,
         Service::Groups,
-        Service::Deadlines,
+        Service::Alarms,
+        Service::Courier,
         Service::Recovery,
         Service::Retention,
         Service::Trails,
@@ -43,7 +45,8 @@ impl Service {
             Service::Timers => "timers",
             Service::Groups => "groups",
             Service::Scheduler => "scheduler",
-            Service::Deadlines => "deadlines",
+            Service::Alarms => "alarms",
+            Service::Courier => "courier",
             Service::Recovery => "recovery",
             Service::Retention => "retention",
             Service::Trails => "trails",

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use paceline_types::WorkflowId;
+use paceline_types::workflow::Origin;
 
 use crate::instance::Instance;
 
@@ -15,18 +16,26 @@ use crate::instance::Instance;
 pub(crate) struct Held {
     pub(crate) instance: Instance,
     pub(crate) revision: u64,
-    /// Computed once, as it costs the size of the workflow.
+    /// The task that it is the child of.
+    pub(crate) origin: Option<Origin>,
+    /// Computed when it is loaded or has grown, as it costs the size of the workflow.
     footprint: usize,
 }
 
 impl Held {
-    pub(crate) fn new(instance: Instance, revision: u64) -> Held {
+    pub(crate) fn new(instance: Instance, revision: u64, origin: Option<Origin>) -> Held {
         let footprint = instance.footprint();
         Held {
             instance,
             revision,
+            origin,
             footprint,
         }
+    }
+
+    /// To be called after tasks were added to the instance.
+    pub(crate) fn measure(&mut self) {
+        self.footprint = self.instance.footprint();
     }
 }
 
@@ -49,6 +58,11 @@ impl Cache {
             held: BTreeMap::new(),
             by_use: BTreeMap::new(),
         }
+    }
+
+    /// Bytes that its instances take, about.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     pub(crate) fn take(&mut self, workflow: WorkflowId) -> Option<Held> {
@@ -90,7 +104,7 @@ mod tests {
         let definition = WorkflowDefinition::from_json(text).expect("definition");
         let plan = Arc::new(definition.validate(1024).expect("plan"));
         let id = |n| WorkflowId::from_parts(1, ShardIndex(0), n);
-        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0);
+        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0, None);
         let each = held(0).footprint;
 
         let mut cache = Cache::new(each * 2);

@@ -7,27 +7,37 @@
 //! turn keeps a share of its effects for the backlog, so that neither a large fan-out nor a busy
 //! inbox holds the other up.
 
+//!
+//! Some decisions rest on what jobs left: the route of a condition, the elements of a map. Within
+//! a turn these results are fetched and the instances gone on with, for a few rounds; what is
+//! still missing then belongs to the backlog.
+
+mod backlog;
 mod bench;
 mod plans;
+mod sheets;
+mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_types::WorkflowId;
 
-use bench::{Bench, Found, read};
+use backlog::Backlog;
+use bench::{Found, read};
 use plans::Plans;
+use sheets::Sheets;
 
 use crate::cache::Cache;
-use crate::draft::Draft;
 use crate::instance::Instance;
 use crate::ports::{
-    CommitOutcome, Delivery, EntryId, Ledger, LedgerError, Parked, ReadAhead, Turn, TurnReply,
+    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
 
-/// Most dispatches and cancellations of one turn.
+/// Most dispatches, cancellations, resets and the like of one turn.
 pub const MAX_EFFECTS: usize = 100;
 
 /// Of these, how many are kept for the backlog while there is one.
@@ -47,7 +57,8 @@ pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 pub(crate) enum Source {
     /// An entry of the inbox.
     Inbox(EntryId),
-    /// A mark in the ledger, which must be taken away even if the event comes late.
+    /// A mark in the ledger (unfinished, or an alarm), which must be taken away even if the event
+    /// comes late.
     Mark,
     /// The reconciler.
     Walk,
@@ -61,10 +72,20 @@ pub(crate) struct Arrival {
     pub(crate) source: Source,
 }
 
+/// Something that is to be true of an instance whatever happened to it.
+#[derive(Clone, Debug)]
+pub(crate) enum Mend {
+    /// It waits for this moment.
+    Arm(Alarm, Duration),
+    /// Another instance is told this once more.
+    Post(Post),
+}
+
 /// What a turn works on: at most [`MAX_EVENTS`] arrivals.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) mends: Vec<(WorkflowId, Mend)>,
     pub(crate) consumed: Vec<EntryId>,
     pub(crate) parked: Vec<Parked>,
     pub(crate) read_ahead: Option<ReadAhead>,
@@ -83,7 +104,7 @@ pub struct Answers {
     pub impossible: usize,
     /// Commits that were refused because the instance had changed; their events come again.
     pub stale: usize,
-    /// Dispatches and cancellations.
+    /// Dispatches, cancellations, resets and the like.
     pub effects: usize,
     /// What was read ahead.
     pub(crate) next: Vec<Delivery>,
@@ -96,31 +117,11 @@ pub struct Desk<L> {
     cache: Cache,
     plans: Plans,
     backlog: Backlog,
-}
-
-/// Instances with work left over, in the order of their turn, each once.
-#[derive(Debug, Default)]
-struct Backlog {
-    tickets: u64,
-    by_ticket: BTreeMap<u64, WorkflowId>,
-    waiting: BTreeMap<WorkflowId, u64>,
-}
-
-impl Backlog {
-    /// To the end of the queue, unless it waits already.
-    fn push(&mut self, workflow: WorkflowId) {
-        if !self.waiting.contains_key(&workflow) {
-            self.tickets += 1;
-            self.waiting.insert(workflow, self.tickets);
-            self.by_ticket.insert(self.tickets, workflow);
-        }
-    }
-
-    fn remove(&mut self, workflow: WorkflowId) {
-        if let Some(ticket) = self.waiting.remove(&workflow) {
-            self.by_ticket.remove(&ticket);
-        }
-    }
+    sheets: Sheets,
+    /// How many results are asked for at once.
+    results_at_once: usize,
+    /// Whether posts may have been written since that was asked last.
+    posted: bool,
 }
 
 impl<L: Ledger> Desk<L> {
@@ -132,6 +133,9 @@ impl<L: Ledger> Desk<L> {
             cache: Cache::new(cache_bytes),
             plans: Plans::default(),
             backlog: Backlog::default(),
+            sheets: Sheets::default(),
+            results_at_once: turn::MAX_RESULTS,
+            posted: false,
         }
     }
 
@@ -144,12 +148,29 @@ impl<L: Ledger> Desk<L> {
     /// Whether work is left over.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        !self.backlog.waiting.is_empty()
+        !self.backlog.is_empty()
+    }
+
+    /// Whether a commit may have written posts since the last call: they can be delivered.
+    #[must_use]
+    pub fn take_posted(&mut self) -> bool {
+        std::mem::take(&mut self.posted)
+    }
+
+    /// Bytes that cached instances take, about.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.cache.size()
     }
 
     /// Puts an instance at the end of the backlog, once.
     pub(crate) fn remember(&mut self, workflow: WorkflowId) {
         self.backlog.push(workflow);
+    }
+
+    /// Drops what is cached of an instance, as another hand may have changed it.
+    pub(crate) fn doubt(&mut self, workflow: WorkflowId) {
+        self.cache.take(workflow);
     }
 
     /// Looks at an instance, from the cache if it is there. None if it is missing or broken.
@@ -166,149 +187,7 @@ impl<L: Ledger> Desk<L> {
                 self.cache.put(held);
                 Ok(Some(seen))
             }
-            Some(Found::Missing | Found::Broken(_)) | None => Ok(None),
-        }
-    }
-
-    /// Applies events, goes on with the backlog, and commits all of it in one call.
-    ///
-    /// # Errors
-    /// When the ledger fails; nothing is known of the turn then, and every event may be applied
-    /// again.
-    pub(crate) async fn turn(&mut self, term: &Term, work: Work) -> Result<Answers, LedgerError> {
-        let backlog: Vec<WorkflowId> = self
-            .backlog
-            .by_ticket
-            .values()
-            .take(work.backlog)
-            .copied()
-            .collect();
-        let answers = self.turn_with(term, work, &backlog).await;
-        if answers.is_err() {
-            // If one of these is what fails, the others must not wait behind it.
-            for workflow in backlog {
-                self.settle_backlog(workflow, true);
-            }
-        }
-        answers
-    }
-
-    async fn turn_with(
-        &mut self,
-        term: &Term,
-        work: Work,
-        backlog: &[WorkflowId],
-    ) -> Result<Answers, LedgerError> {
-        let arriving = work.arrivals.iter().map(|arrival| arrival.workflow);
-        let touched: BTreeSet<WorkflowId> = arriving.chain(backlog.iter().copied()).collect();
-        let touched: Vec<WorkflowId> = touched.into_iter().collect();
-        let mut bench = Bench {
-            found: self.find(term, &touched).await?,
-            drafts: BTreeMap::new(),
-            answers: Answers::default(),
-            parked: work.parked,
-        };
-        bench.answers.impossible = bench.parked.len();
-
-        let events = work.arrivals.len();
-        let reserve = if backlog.is_empty() { 0 } else { BACKLOG_SHARE };
-        for arrival in work.arrivals {
-            bench.apply(arrival, MAX_EFFECTS - reserve);
-        }
-        for &workflow in backlog {
-            bench.go_on(workflow);
-        }
-        self.commit(term, bench, work.consumed, work.read_ahead, events)
-            .await
-    }
-
-    async fn commit(
-        &mut self,
-        term: &Term,
-        bench: Bench,
-        consumed: Vec<EntryId>,
-        read_ahead: Option<ReadAhead>,
-        events: usize,
-    ) -> Result<Answers, LedgerError> {
-        let Bench {
-            mut found,
-            drafts,
-            mut answers,
-            parked,
-        } = bench;
-        let finish = |(workflow, draft): (WorkflowId, Draft)| {
-            draft.finish(match found.get(&workflow) {
-                Some(Found::Here(held)) => Some(&held.instance),
-                Some(Found::Missing | Found::Broken(_)) | None => None,
-            })
-        };
-        let commits: Vec<_> = drafts.into_iter().map(finish).collect();
-        let changed: Vec<(WorkflowId, bool)> = commits
-            .iter()
-            .map(|commit| (commit.workflow, commit.more))
-            .collect();
-        let unmarked: Vec<WorkflowId> = parked
-            .iter()
-            .filter(|parked| parked.unmark)
-            .flat_map(|parked| parked.workflow)
-            .collect();
-        let empty = commits.is_empty() && consumed.is_empty() && parked.is_empty();
-        let turn = Turn {
-            commits,
-            consumed,
-            parked,
-            read_ahead,
-        };
-        if !empty || turn.read_ahead.is_some() {
-            metrics::histogram!("paceline_orchestrator_turn_events").record(events as f64);
-            metrics::histogram!("paceline_orchestrator_turn_commits").record(changed.len() as f64);
-            metrics::histogram!("paceline_orchestrator_turn_effects")
-                .record(answers.effects as f64);
-        }
-        let reply = if empty && turn.read_ahead.is_none() {
-            TurnReply::default()
-        } else {
-            // What is dropped here on an error is loaded again: whether it was written is unknown.
-            self.ledger.commit(term, turn).await?
-        };
-
-        for ((workflow, more), outcome) in changed.into_iter().zip(&reply.outcomes) {
-            let held = found.remove(&workflow);
-            match outcome {
-                CommitOutcome::Committed { revision } => {
-                    if let Some(Found::Here(mut held)) = held {
-                        held.revision = *revision;
-                        if !held.instance.stage().is_closed() {
-                            self.cache.put(held);
-                        }
-                    }
-                    self.settle_backlog(workflow, more);
-                }
-                CommitOutcome::Stale => {
-                    tracing::debug!(%workflow, "stale: loading the instance again");
-                    answers.stale += 1;
-                }
-                CommitOutcome::Missing => self.settle_backlog(workflow, false),
-            }
-        }
-        for workflow in unmarked {
-            self.backlog.remove(workflow);
-        }
-        for held in found.into_values() {
-            if let Found::Here(held) = held {
-                self.cache.put(held);
-            }
-        }
-        answers.next = reply.next;
-        count(&answers);
-        Ok(answers)
-    }
-
-    /// After a commit: an instance with work left over goes to the end of the queue.
-    fn settle_backlog(&mut self, workflow: WorkflowId, more: bool) {
-        self.backlog.remove(workflow);
-        if more {
-            self.backlog.push(workflow);
+            Some(Found::Missing | Found::Broken { .. }) | None => Ok(None),
         }
     }
 
@@ -330,27 +209,11 @@ impl<L: Ledger> Desk<L> {
         if !unknown.is_empty() {
             let stored = self.ledger.load(term, &unknown).await?;
             for (workflow, stored) in unknown.into_iter().zip(stored) {
-                found.insert(
-                    workflow,
-                    stored.map_or(Found::Missing, |stored| {
-                        read(&mut self.plans, workflow, stored)
-                    }),
-                );
+                let plans = &mut self.plans;
+                let read = |stored: StoredInstance| read(plans, workflow, stored);
+                found.insert(workflow, stored.map_or(Found::Missing, read));
             }
         }
         Ok(found)
-    }
-}
-
-fn count(answers: &Answers) {
-    for (answer, events) in [
-        ("applied", answers.applied),
-        ("late", answers.late),
-        ("impossible", answers.impossible),
-    ] {
-        if events > 0 {
-            metrics::counter!("paceline_orchestrator_events_total", "answer" => answer)
-                .increment(events as u64);
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_types::workflow::{Header, Section, TaskRecord};
+use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 use crate::instance::Instance;
@@ -17,14 +17,14 @@ pub(crate) struct Draft {
     header: Option<Header>,
     /// By index, so that a task that changed twice is written once.
     tasks: BTreeMap<u32, TaskRecord>,
-    dispatches: Vec<TaskJob>,
-    cancels: Vec<JobId>,
-    events: Vec<LogEvent>,
-    more: bool,
     history: Vec<(u32, TaskRecord)>,
     sections: Vec<Section>,
     conclusions: Vec<Conclusion>,
     posts: Vec<Post>,
+    dispatches: Vec<TaskJob>,
+    cancels: Vec<JobId>,
+    events: Vec<LogEvent>,
+    more: bool,
     alarms: BTreeMap<Alarm, Option<Duration>>,
     close: Option<WorkflowStatus>,
     retire: bool,
@@ -38,43 +38,32 @@ impl Draft {
             expected,
             header: None,
             tasks: BTreeMap::new(),
-            dispatches: Vec::new(),
-            cancels: Vec::new(),
-            events: Vec::new(),
-            more: false,
             history: Vec::new(),
             sections: Vec::new(),
             conclusions: Vec::new(),
             posts: Vec::new(),
+            dispatches: Vec::new(),
+            cancels: Vec::new(),
+            events: Vec::new(),
+            more: false,
             alarms: BTreeMap::new(),
             close: None,
             retire: false,
         }
     }
 
-    /// A commit that changes nothing and states the marks as they should be.
-    pub(crate) fn restating(instance: &Instance, expected: u64) -> Draft {
-        let over = instance.stage().is_closed() || instance.stage().ending().is_some();
-        Draft {
-            more: instance.has_leftover(),
-            alarms: over
-                .then_some((Alarm::Deadline, None))
-                .into_iter()
-                .collect(),
-            ..Draft::changing(instance.id(), expected)
-        }
-    }
-
     /// A commit for an instance that is not there: it takes its marks away.
     pub(crate) fn absent(workflow: WorkflowId) -> Draft {
-        Draft {
-            alarms: [(Alarm::Deadline, None)].into(),
-            ..Draft::changing(workflow, 0)
-        }
+        Draft::changing(workflow, 0)
     }
 
-    /// Adds what was applied to the instance last.
-    pub(crate) fn add(&mut self, instance: &Instance, transition: Transition) {
+    /// Adds what was applied to the instance last; `origin` is the task that it is the child of.
+    pub(crate) fn add(
+        &mut self,
+        instance: &Instance,
+        origin: Option<Origin>,
+        transition: Transition,
+    ) {
         self.header = transition.header.or(self.header.take());
         self.tasks.extend(transition.tasks);
         self.more = transition.more;
@@ -101,7 +90,11 @@ impl Draft {
                     to,
                     job,
                 }),
-                Effect::Close { status } => self.close = Some(status),
+                Effect::Close { status } => {
+                    self.close = Some(status);
+                    let told = |origin| Post::ended(instance.id(), origin, instance.stage());
+                    self.posts.extend(origin.and_then(told));
+                }
                 Effect::Retire => self.retire = true,
             }
         }
@@ -111,6 +104,26 @@ impl Draft {
             error: happening.error,
         };
         self.events.extend(transition.events.into_iter().map(told));
+    }
+
+    /// States whether work is left over.
+    pub(crate) fn set_more(&mut self, more: bool) {
+        self.more = more;
+    }
+
+    /// Arms an alarm, unless the draft says something of it already.
+    pub(crate) fn rearm(&mut self, alarm: Alarm, after: Duration) {
+        self.alarms.entry(alarm).or_insert(Some(after));
+    }
+
+    /// Takes an alarm away that rang for nothing, unless the draft says something of it already.
+    pub(crate) fn disarm(&mut self, alarm: Alarm) {
+        self.alarms.entry(alarm).or_insert(None);
+    }
+
+    /// Adds something that another instance must be told once more.
+    pub(crate) fn post(&mut self, post: Post) {
+        self.posts.push(post);
     }
 
     /// The commit, given the instance as it stands after the last transition.
@@ -128,14 +141,14 @@ impl Draft {
             expected: self.expected,
             header: self.header,
             tasks: self.tasks.into_iter().collect(),
-            dispatches: self.dispatches,
-            cancels,
-            events: self.events,
-            more: self.more,
             history: self.history,
             sections: self.sections,
             conclusions: self.conclusions,
             posts: self.posts,
+            dispatches: self.dispatches,
+            cancels,
+            events: self.events,
+            more: self.more,
             alarms: self.alarms.into_iter().collect(),
             close: self.close,
             retire: self.retire,

@@ -17,7 +17,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::agenda::{Agenda, Service};
-use crate::deadlines::{self, Deadlines};
+use crate::alarms::{self, Alarms};
+use crate::courier::{self, Courier};
 use crate::desk::Desk;
 use crate::groups::{self, Flusher};
 use crate::ports::{Bell, LedgerError, World};
@@ -62,8 +63,10 @@ pub struct Options {
     pub groups: groups::Options,
     /// Schedules.
     pub scheduler: scheduler::Options,
-    /// Execution timeouts of workflows.
-    pub deadlines: deadlines::Options,
+    /// Moments that workflows wait for.
+    pub alarms: alarms::Options,
+    /// What workflows tell one another.
+    pub courier: courier::Options,
     /// Dead nodes.
     pub recovery: recovery::Options,
     /// What was kept long enough.
@@ -92,7 +95,8 @@ impl Default for Options {
             timers: timers::Options::default(),
             groups: groups::Options::default(),
             scheduler: scheduler::Options::default(),
-            deadlines: deadlines::Options::default(),
+            alarms: alarms::Options::default(),
+            courier: courier::Options::default(),
             recovery: recovery::Options::default(),
             retention: retention::Options::default(),
             reconciler: reconciler::Options::default(),
@@ -145,7 +149,8 @@ pub struct Leader<W, B> {
     timers: Timekeeper<W>,
     flusher: Flusher<W>,
     scheduler: Scheduler<W>,
-    deadlines: Deadlines,
+    alarms: Alarms,
+    courier: Courier<W>,
     recovery: Recovery<W>,
     sweeper: Sweeper<W>,
     reconciler: Reconciler,
@@ -153,6 +158,8 @@ pub struct Leader<W, B> {
     surveyed_at: Instant,
     /// When retention may run again.
     sweep_from: Instant,
+    /// When posts that could not be delivered may be tried again.
+    carry_from: Instant,
 }
 
 impl<W: World, B: Bell> Leader<W, B> {
@@ -171,7 +178,8 @@ impl<W: World, B: Bell> Leader<W, B> {
             timers: Timekeeper::new(world.clone(), options.timers.clone()),
             flusher: Flusher::new(world.clone(), options.groups.clone()),
             scheduler: Scheduler::new(world.clone(), options.scheduler.clone()),
-            deadlines: Deadlines::new(options.deadlines.clone()),
+            alarms: Alarms::new(options.alarms.clone()),
+            courier: Courier::new(world.clone(), options.courier.clone()),
             recovery: Recovery::new(world.clone(), options.recovery.clone()),
             sweeper: Sweeper::new(world.clone(), options.retention.clone()),
             reconciler: Reconciler::new(options.reconciler.clone()),
@@ -181,6 +189,7 @@ impl<W: World, B: Bell> Leader<W, B> {
             agenda,
             surveyed_at: now,
             sweep_from: now,
+            carry_from: now,
         }
     }
 
@@ -253,7 +262,8 @@ impl<W: World, B: Bell> Leader<W, B> {
             Service::Timers => self.expire_jobs(term).await,
             Service::Groups => self.flush_groups(term).await,
             Service::Scheduler => self.fire(term).await,
-            Service::Deadlines => self.end_overdue(term).await,
+            Service::Alarms => self.ring(term).await,
+            Service::Courier => self.carry(term).await,
             Service::Recovery => self.recover(term).await,
             Service::Retention => self.sweep(term).await,
             Service::Trails => self.copy_trails(term).await,
@@ -279,6 +289,7 @@ impl<W: World, B: Bell> Leader<W, B> {
     async fn run_workflows(&mut self, term: &Term) -> Result<(), LedgerError> {
         let report = self.workflows.tick(&mut self.desk, term).await?;
         self.again(Service::Workflows, report.busy);
+        self.look_after_desk();
         Ok(())
     }
 
@@ -292,9 +303,12 @@ impl<W: World, B: Bell> Leader<W, B> {
             self.agenda.hasten(Service::Workflows, now);
         }
         self.again(Service::Workflows, survey.inbox);
-        self.again(Service::Deadlines, survey.overdue);
+        self.again(Service::Alarms, survey.overdue);
         self.again(Service::Recovery, survey.dead_nodes);
         self.again(Service::Trails, survey.trails_due);
+        if survey.posts {
+            self.agenda.hasten(Service::Courier, self.carry_from);
+        }
         if survey.purgeable {
             self.agenda.hasten(Service::Retention, self.sweep_from);
         }
@@ -341,11 +355,28 @@ impl<W: World, B: Bell> Leader<W, B> {
         Ok(())
     }
 
-    async fn end_overdue(&mut self, term: &Term) -> Result<(), LedgerError> {
-        let report = self.deadlines.tick(&mut self.desk, term).await?;
-        self.again(Service::Deadlines, report.busy);
-        self.again(Service::Workflows, self.desk.has_backlog());
+    async fn ring(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.alarms.tick(&mut self.desk, term).await?;
+        self.again(Service::Alarms, report.busy);
+        self.look_after_desk();
         Ok(())
+    }
+
+    async fn carry(&mut self, term: &Term) -> Result<(), LedgerError> {
+        let report = self.courier.tick(term).await?;
+        self.carry_from = Instant::now() + report.again_in.unwrap_or_default();
+        if report.again_in.is_some() {
+            self.agenda.hasten(Service::Courier, self.carry_from);
+        }
+        Ok(())
+    }
+
+    /// After a turn: what it left over, and what it posted, is seen to at once.
+    fn look_after_desk(&mut self) {
+        self.again(Service::Workflows, self.desk.has_backlog());
+        if self.desk.take_posted() {
+            self.again(Service::Courier, true);
+        }
     }
 
     async fn recover(&mut self, term: &Term) -> Result<(), LedgerError> {
@@ -378,7 +409,7 @@ impl<W: World, B: Bell> Leader<W, B> {
         self.agenda
             .set(Service::Reconciler, Some(Instant::now() + wait));
         self.again(Service::Reconciler, report.more);
-        self.again(Service::Workflows, self.desk.has_backlog());
+        self.look_after_desk();
         Ok(())
     }
 

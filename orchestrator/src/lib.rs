@@ -13,11 +13,12 @@
 
 pub mod advance;
 mod agenda;
+pub mod alarms;
 pub mod batch;
 mod cache;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
-pub mod deadlines;
+pub mod courier;
 pub mod desk;
 mod draft;
 pub mod facts;

@@ -214,7 +214,8 @@ impl Reconciler {
         }
         let mut events = Vec::new();
         if look.pending && self.stands_still(Suspect::Workflow(workflow)) {
-            events.push(Event::Start { shards: 1 });
+            let shards = desk.ledger().shards();
+            events.push(Event::Start { shards });
         }
         let jobs: Vec<JobId> = look.open.iter().map(|&(_, _, job, _)| job).collect();
         let phases = match jobs.is_empty() {

@@ -128,7 +128,8 @@ impl Workflows {
             .front()
             .and_then(|delivery| delivery.items.first())
             .cloned();
-        let work = self.pack(if careful { 1 } else { MAX_EVENTS });
+        let shards = desk.ledger().shards();
+        let work = self.pack(if careful { 1 } else { MAX_EVENTS }, shards);
         let turned = desk.turn(term, work).await;
         if let Err(LedgerError::Unavailable(_)) = &turned {
             self.careful = CAREFUL_TURNS;
@@ -164,7 +165,7 @@ impl Workflows {
     }
 
     /// Takes as many events from the queue as one turn may apply.
-    fn pack(&mut self, mut room: usize) -> Work {
+    fn pack(&mut self, mut room: usize, shards: u16) -> Work {
         let careful = room == 1;
         let mut work = Work {
             backlog: match (careful, self.queue.is_empty()) {
@@ -187,7 +188,7 @@ impl Workflows {
                         work.parked.push(given_up(&item, &entry));
                         self.suspect = None;
                     }
-                    Some(_) | None => add(&mut work, item, &entry),
+                    Some(_) | None => add(&mut work, item, &entry, shards),
                 }
             }
             last = Some(entry.clone());
@@ -239,9 +240,9 @@ fn given_up(item: &InboxItem, entry: &EntryId) -> Parked {
     }
 }
 
-fn add(work: &mut Work, item: InboxItem, entry: &EntryId) {
+fn add(work: &mut Work, item: InboxItem, entry: &EntryId, shards: u16) {
     let (workflow, event) = match item {
-        InboxItem::Start { workflow } => (workflow, Event::Start { shards: 1 }),
+        InboxItem::Start { workflow } => (workflow, Event::Start { shards }),
         InboxItem::TaskEnded {
             workflow,
             task,

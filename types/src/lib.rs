@@ -26,6 +26,7 @@ pub mod scheduled;
 pub mod settings;
 pub mod stats;
 pub mod task;
+pub mod value;
 pub mod why;
 pub mod workflow;
 

@@ -57,7 +57,7 @@ async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (WorkflowId, Instanc
     let mut instance = Instance::new(workflow, plan);
     let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
-    draft.add(&instance, transition);
+    draft.add(&instance, None, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
         CommitOutcome::Committed { revision } => (workflow, instance, revision),
         outcome => panic!("{outcome:?}"),
@@ -134,7 +134,15 @@ pub(super) async fn a_commit_is_written_whole<B: Bed>(bed: &B) {
     let stored = bed.ledger().load(&term, &[workflow]).await.expect("load");
     let mut stored = stored.into_iter().flatten().next().expect("stored");
     stored.tasks.sort_by_key(|(task, _)| *task);
-    let dispatched = |task| (task, TaskRecord::Dispatched { iteration: 0 });
+    let dispatched = |task| {
+        (
+            task,
+            TaskRecord::Dispatched {
+                iteration: 0,
+                evaluations: 0,
+            },
+        )
+    };
     assert_eq!(stored.tasks, [dispatched(0), dispatched(1)]);
     assert_eq!(
         (&stored.header, stored.revision),
@@ -207,7 +215,16 @@ pub(super) async fn a_stale_commit_writes_nothing_and_consumes_nothing<B: Bed>(b
     let stored = bed.ledger().load(&term, &[workflow]).await.expect("load");
     let stored = stored[0].as_ref().expect("stored");
     assert_eq!((&stored.header, stored.revision), (instance.header(), now));
-    assert_eq!(stored.tasks, [(0, TaskRecord::Dispatched { iteration: 0 })]);
+    assert_eq!(
+        stored.tasks,
+        [(
+            0,
+            TaskRecord::Dispatched {
+                iteration: 0,
+                evaluations: 0
+            }
+        )]
+    );
     assert_eq!(bed.log(workflow).await.len(), 2);
     assert!(
         bed.ledger()
@@ -225,7 +242,7 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     let mut instance = Instance::new(workflow, plan);
     let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
-    draft.add(&instance, transition);
+    draft.add(&instance, None, transition);
     let entries = read(bed, &term, FROM_START).await;
     let turn = Turn {
         commits: vec![draft.finish(Some(&instance))],

@@ -6,30 +6,31 @@ use std::collections::BTreeMap;
 use paceline_types::WorkflowId;
 
 use super::plans::Plans;
-use super::{Answers, Arrival, MAX_EFFECTS, Source};
-use crate::advance::advance;
+use super::sheets::Sheets;
+use super::{Answers, Arrival, MAX_EFFECTS, Mend, Source};
 use crate::cache::Held;
 use crate::draft::Draft;
 use crate::instance::Instance;
-use crate::ports::{Parked, StoredInstance};
+use crate::ports::{Alarm, Parked, StoredInstance};
 use crate::transition::{Effect, Event, Refusal, Transition};
 
 /// An instance as a turn finds it.
 pub(super) enum Found {
     Here(Held),
     Missing,
-    Broken(String),
+    Broken { problem: String, revision: u64 },
 }
 
 /// A turn in the making.
-pub(super) struct Bench {
+pub(super) struct Bench<'a> {
     pub(super) found: BTreeMap<WorkflowId, Found>,
     pub(super) drafts: BTreeMap<WorkflowId, Draft>,
     pub(super) answers: Answers,
     pub(super) parked: Vec<Parked>,
+    pub(super) sheets: &'a mut Sheets,
 }
 
-impl Bench {
+impl Bench<'_> {
     pub(super) fn apply(&mut self, arrival: Arrival, budget: usize) {
         let Arrival {
             workflow,
@@ -38,25 +39,47 @@ impl Bench {
         } = arrival;
         let limit = budget.saturating_sub(self.answers.effects);
         let refusal = match self.found.get_mut(&workflow) {
-            Some(Found::Here(held)) => match advance(&mut held.instance, &event, limit) {
-                Ok(transition) => {
-                    self.answers.applied += 1;
-                    return self.note(workflow, transition);
+            Some(Found::Here(held)) => {
+                let facts = self.sheets.facts(workflow);
+                match advance(&mut held.instance, &event, facts, limit) {
+                    Ok(transition) => {
+                        self.answers.applied += 1;
+                        return self.note(workflow, transition, own_records(&event));
+                    }
+                    Err(refusal) => refusal.into(),
                 }
-                Err(refusal) => refusal.into(),
-            },
-            Some(Found::Broken(problem)) => Answer::Park(problem.clone()),
+            }
+            Some(Found::Broken { problem, .. }) => Answer::Park(problem.clone()),
             // Purged since, with all that it could still be told.
             Some(Found::Missing) | None => Answer::Drop,
         };
+        if source == Source::Mark {
+            self.restate(workflow);
+            if let (Event::Rang(alarm), Some(draft)) = (&event, self.drafts.get_mut(&workflow)) {
+                draft.disarm(*alarm);
+            }
+        }
         match refusal {
-            Answer::Drop => {
-                self.answers.late += 1;
-                if source == Source::Mark {
-                    self.restate(workflow);
+            Answer::Drop => self.answers.late += 1,
+            Answer::Park(reason) => self.park(workflow, &event, source, reason),
+        }
+    }
+
+    /// Makes something true of an instance that is there.
+    pub(super) fn mend(&mut self, workflow: WorkflowId, mend: Mend) {
+        if !matches!(self.found.get(&workflow), Some(Found::Here(_))) {
+            return;
+        }
+        self.answers.applied += 1;
+        self.restate(workflow);
+        if let Some(draft) = self.drafts.get_mut(&workflow) {
+            match mend {
+                Mend::Arm(alarm, after) => draft.rearm(alarm, after),
+                Mend::Post(post) => {
+                    self.answers.effects += 1;
+                    draft.post(post);
                 }
             }
-            Answer::Park(reason) => self.park(workflow, &event, source, reason),
         }
     }
 
@@ -65,49 +88,55 @@ impl Bench {
         match self.found.get_mut(&workflow) {
             // With nothing to spare it would only be written for nothing.
             Some(Found::Here(held)) if limit > 0 => {
-                match advance(&mut held.instance, &Event::Continue, limit) {
-                    Ok(transition) => self.note(workflow, transition),
+                let facts = self.sheets.facts(workflow);
+                match advance(&mut held.instance, &Event::Continue, facts, limit) {
+                    Ok(transition) => self.note(workflow, transition, 0),
                     // Its events of this turn have done it, or another leader's.
-                    Err(_) => self.restate(workflow),
+                    Err(_) => {
+                        self.sheets.forget(workflow);
+                        self.restate(workflow);
+                    }
                 }
             }
             Some(Found::Here(_)) => {}
             Some(Found::Missing) | None => self.restate(workflow),
-            Some(Found::Broken(problem)) => {
+            Some(Found::Broken { problem, .. }) => {
                 let reason = problem.clone();
                 self.park(workflow, &Event::Continue, Source::Mark, reason);
             }
         }
     }
 
-    fn note(&mut self, workflow: WorkflowId, transition: Transition) {
-        let is_job = |effect: &&Effect| match effect {
-            Effect::Dispatch(_)
-            | Effect::CancelJob(_)
-            | Effect::Spawn(_)
-            | Effect::CancelChild { .. }
-            | Effect::Conclude(_) => true,
-            Effect::Arm(..)
-            | Effect::Disarm(_)
-            | Effect::Succeed { .. }
-            | Effect::Close { .. }
-            | Effect::Retire => false,
-        };
-        self.answers.effects += transition.effects.iter().filter(is_job).count();
+    fn note(&mut self, workflow: WorkflowId, mut transition: Transition, own: usize) {
+        let launched = transition.effects.iter().filter(|effect| is_job(effect));
+        // What is passed by or reset writes a record, and makes no job.
+        let records = transition.tasks.len().saturating_sub(own);
+        self.answers.effects += launched.count().max(records);
+        let wanted = std::mem::take(&mut transition.wanted);
+        self.sheets.want(workflow, wanted);
         if let Some(Found::Here(held)) = self.found.get(&workflow) {
             let draft = self.drafts.entry(workflow);
             draft
                 .or_insert_with(|| Draft::changing(workflow, held.revision))
-                .add(&held.instance, transition);
+                .add(&held.instance, held.origin, transition);
         }
     }
 
+    /// A commit that states the marks as they should be, if there is none yet.
     fn restate(&mut self, workflow: WorkflowId) {
-        let draft = || match self.found.get(&workflow) {
-            Some(Found::Here(held)) => Draft::restating(&held.instance, held.revision),
-            Some(Found::Missing | Found::Broken(_)) | None => Draft::absent(workflow),
+        let (expected, more) = match self.found.get(&workflow) {
+            Some(Found::Here(held)) => (held.revision, held.instance.has_leftover()),
+            Some(Found::Broken { revision, .. }) => (*revision, false),
+            Some(Found::Missing) | None => {
+                let absent = || Draft::absent(workflow);
+                self.drafts.entry(workflow).or_insert_with(absent);
+                return;
+            }
         };
-        self.drafts.entry(workflow).or_insert_with(draft);
+        self.drafts
+            .entry(workflow)
+            .or_insert_with(|| Draft::changing(workflow, expected))
+            .set_more(more);
     }
 
     fn park(&mut self, workflow: WorkflowId, event: &Event, source: Source, reason: String) {
@@ -131,7 +160,7 @@ impl Bench {
                     held.revision
                 )
             }
-            Some(Found::Missing | Found::Broken(_)) | None => "unreadable".to_owned(),
+            Some(Found::Missing | Found::Broken { .. }) | None => "unreadable".to_owned(),
         };
         let (entry, unmark) = match source {
             Source::Inbox(entry) => (Some(entry), false),
@@ -167,14 +196,58 @@ impl From<Refusal> for Answer {
     }
 }
 
+/// Records that an event writes of what it tells of, whatever follows from it.
+fn own_records(event: &Event) -> usize {
+    match event {
+        Event::TaskEnded { .. } | Event::JobGone { .. } | Event::Rang(Alarm::Signal { .. }) => 1,
+        Event::Start { .. }
+        | Event::Signalled { .. }
+        | Event::CancelRequested { .. }
+        | Event::RetryRequested
+        | Event::Rang(Alarm::Deadline | Alarm::Retry)
+        | Event::Continue => 0,
+    }
+}
+
+fn is_job(effect: &Effect) -> bool {
+    match effect {
+        Effect::Dispatch(_)
+        | Effect::CancelJob(_)
+        | Effect::Spawn(_)
+        | Effect::CancelChild { .. }
+        | Effect::Conclude(_) => true,
+        Effect::Arm(..)
+        | Effect::Disarm(_)
+        | Effect::Succeed { .. }
+        | Effect::Close { .. }
+        | Effect::Retire => false,
+    }
+}
+
 /// An instance of what is kept.
 pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstance) -> Found {
+    let revision = stored.revision;
+    let broken = |what: &str, problem: String| Found::Broken {
+        problem: format!("the kept {what} is broken: {problem}"),
+        revision,
+    };
     let plan = match plans.of(&stored.definition) {
         Ok(plan) => plan,
-        Err(problem) => return Found::Broken(format!("the kept definition is broken: {problem}")),
+        Err(problem) => return broken("definition", problem),
     };
+    let origin = stored.origin;
     match Instance::restore(workflow, plan, stored.header, stored.tasks) {
-        Ok(instance) => Found::Here(Held::new(instance, stored.revision)),
-        Err(problem) => Found::Broken(format!("the kept instance is broken: {problem}")),
+        Ok(instance) => Found::Here(Held::new(instance, revision, origin)),
+        Err(problem) => broken("instance", problem.to_string()),
     }
+}
+
+/// Until decisions ask for facts.
+fn advance(
+    instance: &mut Instance,
+    event: &Event,
+    _facts: &crate::facts::Facts,
+    limit: usize,
+) -> Result<Transition, Refusal> {
+    crate::advance::advance(instance, event, limit)
 }

@@ -13,6 +13,9 @@ use crate::ports::{Commit, CommitOutcome, ConcludedBy, Post, TaskOutcome, Turn};
 /// Most commits, ids or records of one call.
 pub(super) const BOUND: usize = 100;
 
+/// Most records of one turn: those of its effects, of what ended, and of what was decided.
+const MAX_RECORDS: usize = 3 * BOUND;
+
 /// What the ports demand of a turn.
 pub(super) fn check_turn(turn: &Turn) {
     let ids: BTreeSet<_> = turn.commits.iter().map(|commit| commit.workflow).collect();
@@ -25,7 +28,7 @@ pub(super) fn check_turn(turn: &Turn) {
     let effects: usize = turn.commits.iter().map(effects).sum();
     assert!(effects <= MAX_EFFECTS, "too many effects: {effects}");
     let records: usize = turn.commits.iter().map(|commit| commit.tasks.len()).sum();
-    assert!(records <= effects + BOUND, "too many records: {records}");
+    assert!(records <= MAX_RECORDS, "too many records: {records}");
     let history: usize = turn.commits.iter().map(|commit| commit.history.len()).sum();
     assert!(history <= BOUND, "too much history: {history}");
     for commit in &turn.commits {

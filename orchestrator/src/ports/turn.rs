@@ -10,8 +10,8 @@ use super::{BatchCommit, Delivery, EntryId, TaskOutcome};
 
 /// What one turn of the leader writes, in one call.
 ///
-/// Bounded: at most 100 commits, 100 dispatches and cancellations in all, and 100 task records
-/// beside those that belong to them.
+/// Bounded: at most 100 commits; 100 dispatches, cancellations and posts that make or cancel
+/// children in all; 100 starts for the history, and 300 task records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// At most one for each workflow.
@@ -233,13 +233,23 @@ impl Post {
         })
     }
 
-    /// The instance that it is for: its posts are delivered in their order.
+    /// The instance that it is for: it is delivered in that one's shard.
     #[must_use]
     pub fn target(&self) -> WorkflowId {
         match self {
             Post::Spawn(spawn) => spawn.child,
             Post::Cancel { child, .. } => *child,
             Post::Ended { origin, .. } => origin.parent,
+            Post::Succeed { to, .. } => *to,
+        }
+    }
+
+    /// The instance that it is about: what is said about one is delivered in order.
+    #[must_use]
+    pub fn about(&self) -> WorkflowId {
+        match self {
+            Post::Spawn(spawn) => spawn.child,
+            Post::Cancel { child, .. } | Post::Ended { child, .. } => *child,
             Post::Succeed { to, .. } => *to,
         }
     }

@@ -79,9 +79,15 @@ pub(crate) fn ended_status(letter: &str) -> Option<WorkflowStatus> {
 pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord) -> String {
     let mut more = String::new();
     let letter = match record {
-        TaskRecord::Dispatched { .. } => 'd',
+        TaskRecord::Dispatched { evaluations, .. } => {
+            more = evaluated(*evaluations);
+            'd'
+        }
         TaskRecord::Cancelling { .. } => 'x',
-        TaskRecord::Returned { .. } => 'r',
+        TaskRecord::Returned { evaluations, .. } => {
+            more = evaluated(*evaluations);
+            'r'
+        }
         TaskRecord::Expanded { .. } => 'e',
         TaskRecord::Completed {
             continues: false, ..
@@ -124,6 +130,14 @@ pub(crate) fn encode_task(workflow: WorkflowId, index: u32, record: &TaskRecord)
     )
 }
 
+/// Nothing, for what was never evaluated before, as most tasks.
+fn evaluated(evaluations: u32) -> String {
+    match evaluations {
+        0 => String::new(),
+        count => format!(" - {count}"),
+    }
+}
+
 pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
     let (head, why) = text.split_once('\n')?;
     let mut head = head.split(' ');
@@ -134,9 +148,15 @@ pub(crate) fn parse_task(text: &str) -> Option<TaskRecord> {
     let evaluations: Option<u32> = head.next().and_then(|count| count.parse().ok());
     let why = || why.to_owned();
     Some(match letter {
-        "d" => TaskRecord::Dispatched { iteration },
+        "d" => TaskRecord::Dispatched {
+            iteration,
+            evaluations: evaluations.unwrap_or_default(),
+        },
         "x" => TaskRecord::Cancelling { iteration },
-        "r" => TaskRecord::Returned { iteration },
+        "r" => TaskRecord::Returned {
+            iteration,
+            evaluations: evaluations.unwrap_or_default(),
+        },
         "e" => TaskRecord::Expanded { iteration },
         "C" => TaskRecord::Completed {
             iteration,
@@ -212,7 +232,14 @@ mod tests {
         }
         let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
         for record in [
-            TaskRecord::Dispatched { iteration: 0 },
+            TaskRecord::Dispatched {
+                iteration: 0,
+                evaluations: 0,
+            },
+            TaskRecord::Returned {
+                iteration: 4,
+                evaluations: 3,
+            },
             TaskRecord::Dead {
                 iteration: 3,
                 error: "a\nb".into(),

@@ -180,6 +180,9 @@ pub enum TaskRecord {
     Dispatched {
         /// Which start of the task.
         iteration: u32,
+        /// Of a condition: how often it was evaluated before, since it, or what it is part of,
+        /// began.
+        evaluations: u32,
     },
     /// Its job, or its child, was asked to stop, because the workflow ends, and has not ended.
     Cancelling {
@@ -191,6 +194,9 @@ pub enum TaskRecord {
     Returned {
         /// Which start of the task.
         iteration: u32,
+        /// Of a condition: how often it was evaluated before, since it, or what it is part of,
+        /// began.
+        evaluations: u32,
     },
     /// The tasks that it generated have not all ended.
     Expanded {
@@ -271,9 +277,9 @@ impl TaskRecord {
     #[must_use]
     pub fn iteration(&self) -> u32 {
         match self {
-            TaskRecord::Dispatched { iteration }
+            TaskRecord::Dispatched { iteration, .. }
             | TaskRecord::Cancelling { iteration }
-            | TaskRecord::Returned { iteration }
+            | TaskRecord::Returned { iteration, .. }
             | TaskRecord::Expanded { iteration }
             | TaskRecord::Completed { iteration, .. }
             | TaskRecord::Routed { iteration, .. }

@@ -1,17 +1,18 @@
-//! The service that ends workflows whose execution timeout has passed, by the server's clock.
+//! The service that rings for moments which workflows wait for, by the server's clock: execution
+//! timeouts, the next attempt, the longest wait for a signal.
 
 use crate::desk::{Answers, Arrival, Desk, MAX_EVENTS, Source, Work};
 use crate::ports::{Ledger, LedgerError};
 use crate::term::Term;
 use crate::transition::Event;
 
-/// Workflows that are ended at once unless configured otherwise.
+/// Alarms that ring at once unless configured otherwise.
 pub const DEFAULT_BATCH: usize = 50;
 
-/// How deadlines are looked for.
+/// How alarms are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Most workflows of one tick, 1 to 80.
+    /// Most alarms of one tick, 1 to 100.
     pub batch: usize,
 }
 
@@ -26,32 +27,32 @@ impl Default for Options {
 /// What one tick did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// What became of the passed deadlines.
+    /// What became of the alarms.
     pub answers: Answers,
     /// Whether there may be more.
     pub busy: bool,
 }
 
-/// Ends what is overdue.
+/// Rings for what has passed.
 #[derive(Debug)]
-pub struct Deadlines {
+pub struct Alarms {
     options: Options,
 }
 
-impl Deadlines {
+impl Alarms {
     /// A service with these options.
     #[must_use]
-    pub fn new(options: Options) -> Deadlines {
+    pub fn new(options: Options) -> Alarms {
         let batch = options.batch.clamp(1, MAX_EVENTS);
-        Deadlines {
+        Alarms {
             options: Options { batch },
         }
     }
 
-    /// Ends the workflows that are longest overdue.
+    /// Rings for the moments that passed longest ago.
     ///
     /// # Errors
-    /// When the ledger fails; the deadlines are found again by the next tick.
+    /// When the ledger fails; the moments are found again by the next tick.
     pub async fn tick<L: Ledger>(
         &mut self,
         desk: &mut Desk<L>,
@@ -72,7 +73,10 @@ impl Deadlines {
             ..Work::default()
         };
         let answers = desk.turn(term, work).await?;
-        Ok(Report { answers, busy })
+        Ok(Report {
+            busy: busy || answers.stale > 0,
+            answers,
+        })
     }
 }
 
@@ -97,16 +101,16 @@ mod tests {
         let (_tenure, term) = Tenure::begin(1, Instant::now() + Duration::from_secs(3_600));
         let mut desk = Desk::new(ledger.clone(), DEFAULT_CACHE_BYTES);
         let mut inbox = Workflows::new(workflows::Options::default());
-        let mut deadlines = Deadlines::new(Options { batch: 2 });
+        let mut alarms = Alarms::new(Options { batch: 2 });
         let late: Vec<_> = (0..3).map(|_| ledger.submit(&graph("@5s a b<a"))).collect();
         let fine = ledger.submit(&graph("@6s a"));
         while inbox.tick(&mut desk, &term).await.expect("tick").busy {}
-        let report = deadlines.tick(&mut desk, &term).await.expect("tick");
+        let report = alarms.tick(&mut desk, &term).await.expect("tick");
         assert_eq!(report, Report::default(), "nothing is overdue");
 
         ledger.pass(Duration::from_secs(5));
         for (ended, busy) in [(2, true), (1, false), (0, false)] {
-            let report = deadlines.tick(&mut desk, &term).await.expect("tick");
+            let report = alarms.tick(&mut desk, &term).await.expect("tick");
             assert_eq!((report.answers.applied, report.busy), (ended, busy));
         }
         while inbox.tick(&mut desk, &term).await.expect("tick").busy {}
@@ -133,9 +137,9 @@ mod tests {
         ledger.pass(Duration::from_secs(3));
         // Another leader, that has nothing cached.
         let mut desk = Desk::new(ledger.clone(), DEFAULT_CACHE_BYTES);
-        let mut deadlines = Deadlines::new(Options { batch: 1 });
+        let mut alarms = Alarms::new(Options { batch: 1 });
         for _ in 0..2 {
-            deadlines.tick(&mut desk, &term).await.expect("tick");
+            alarms.tick(&mut desk, &term).await.expect("tick");
         }
         let mut inbox = Workflows::new(workflows::Options::default());
         while inbox.tick(&mut desk, &term).await.expect("tick").busy {}
