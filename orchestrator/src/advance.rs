@@ -257,7 +257,13 @@ impl Step<'_> {
                 return;
             };
             let iteration = 0;
-            self.record(task, TaskRecord::Dispatched { iteration });
+            self.record(
+                task,
+                TaskRecord::Dispatched {
+                    iteration,
+                    evaluations: 0,
+                },
+            );
             let job = self.instance.task_job(task, iteration);
             self.transition
                 .effects

@@ -331,7 +331,13 @@ fn what_contradicts_the_instance_is_impossible() {
 #[test]
 fn a_superseded_iteration_is_late() {
     let fresh = new_instance("a");
-    let records = [(0, TaskRecord::Dispatched { iteration: 2 })];
+    let records = [(
+        0,
+        TaskRecord::Dispatched {
+            iteration: 2,
+            evaluations: 0,
+        },
+    )];
     let header = paceline_types::workflow::Header {
         stage: Stage::Running,
         ..paceline_types::workflow::Header::NEW
@@ -400,7 +406,13 @@ fn a_dispatch_says_where_the_results_are() {
 #[test]
 fn a_record_of_no_task_is_refused() {
     let fresh = new_instance("a");
-    let records = [(1, TaskRecord::Dispatched { iteration: 0 })];
+    let records = [(
+        1,
+        TaskRecord::Dispatched {
+            iteration: 0,
+            evaluations: 0,
+        },
+    )];
     let header = fresh.header().clone();
     let error = Instance::restore(fresh.id(), fresh.plan().clone(), header, records);
     assert!(error.expect_err("no task").to_string().contains("task 1"));

@@ -10,8 +10,8 @@
 
 use paceline_types::EventKind;
 use paceline_types::batch::{
-    BatchEnding, BatchFailurePolicy, BatchStage, ItemRecord, ItemState, MAX_ATTEMPTS,
-    ONETIME_NAME, ONETIME_PLACE, OnetimeRecord, OnetimeState,
+    BatchEnding, BatchFailurePolicy, BatchStage, ItemRecord, ItemState, MAX_ATTEMPTS, ONETIME_NAME,
+    ONETIME_PLACE, OnetimeRecord, OnetimeState,
 };
 
 use super::instance::BatchInstance;
@@ -277,9 +277,7 @@ impl Step<'_> {
                 Ok(())
             }
             BatchStage::Ending(_) => Err(BatchRefusal::Late(Late::Ending)),
-            BatchStage::Completed | BatchStage::Ended(_) => {
-                Err(BatchRefusal::Late(Late::Closed))
-            }
+            BatchStage::Completed | BatchStage::Ended(_) => Err(BatchRefusal::Late(Late::Closed)),
         }
     }
 
@@ -293,13 +291,9 @@ impl Step<'_> {
                 Ok(())
             }
             // It is armed with an attempt and disarmed with its end.
-            BatchStage::Pending | BatchStage::Resting(_) => {
-                Err(BatchRefusal::Late(Late::Disarmed))
-            }
+            BatchStage::Pending | BatchStage::Resting(_) => Err(BatchRefusal::Late(Late::Disarmed)),
             BatchStage::Ending(_) => Err(BatchRefusal::Late(Late::Ending)),
-            BatchStage::Completed | BatchStage::Ended(_) => {
-                Err(BatchRefusal::Late(Late::Closed))
-            }
+            BatchStage::Completed | BatchStage::Ended(_) => Err(BatchRefusal::Late(Late::Closed)),
         }
     }
 
@@ -488,7 +482,9 @@ impl Step<'_> {
     }
 
     fn tell(&mut self, kind: EventKind, job: Option<BatchJobEvent>, error: Option<String>) {
-        self.transition.events.push(BatchHappening { kind, job, error });
+        self.transition
+            .events
+            .push(BatchHappening { kind, job, error });
     }
 }
 

@@ -15,7 +15,7 @@ use crate::batch::{
     BatchCache, BatchDraft, BatchEffect, BatchEvent, BatchInstance, BatchRefusal, BatchTransition,
     HeldBatch, advance_batch,
 };
-use crate::ports::{BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch};
+use crate::ports::{BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch, Turn};
 use crate::term::Term;
 
 /// Memory for cached batches: 64 MiB, or the last one however large it is.
@@ -49,6 +49,25 @@ pub(super) struct BatchBench {
     drafts: BTreeMap<BatchId, BatchDraft>,
     /// Those of the backlog that this turn goes on with.
     backlog: Vec<BatchId>,
+}
+
+/// What must be known of a turn's commits once they are written.
+pub(super) struct BatchMarks {
+    /// Which batches, and whether work is left over of them.
+    changed: Vec<(BatchId, bool)>,
+    /// Those that lose their marks.
+    unmarked: Vec<BatchId>,
+}
+
+impl BatchMarks {
+    pub(super) fn of(turn: &Turn) -> BatchMarks {
+        let changed = turn.batches.iter();
+        let unmarked = turn.parked.iter().filter(|parked| parked.unmark);
+        BatchMarks {
+            changed: changed.map(|commit| (commit.batch, commit.more)).collect(),
+            unmarked: unmarked.filter_map(|parked| parked.batch).collect(),
+        }
+    }
 }
 
 impl BatchDesk {
@@ -143,13 +162,12 @@ impl BatchDesk {
     pub(super) fn settle(
         &mut self,
         bench: BatchBench,
-        changed: Vec<(BatchId, bool)>,
+        marks: BatchMarks,
         outcomes: &[CommitOutcome],
-        unmarked: &[BatchId],
         answers: &mut Answers,
     ) {
         let mut found = bench.found;
-        for ((batch, more), outcome) in changed.into_iter().zip(outcomes) {
+        for ((batch, more), outcome) in marks.changed.into_iter().zip(outcomes) {
             let held = found.remove(&batch);
             match outcome {
                 CommitOutcome::Committed { revision } => {
@@ -168,7 +186,7 @@ impl BatchDesk {
                 CommitOutcome::Missing => self.backlog.settle(batch, false),
             }
         }
-        for &batch in unmarked {
+        for batch in marks.unmarked {
             self.backlog.settle(batch, false);
         }
         for held in found.into_values() {
@@ -248,10 +266,10 @@ impl BatchBench {
         }
     }
 
-    /// The commits, and of each whether work is left over.
-    pub(super) fn finish(&mut self) -> (Vec<BatchCommit>, Vec<(BatchId, bool)>) {
+    /// The commits.
+    pub(super) fn finish(&mut self) -> Vec<BatchCommit> {
         let drafts = std::mem::take(&mut self.drafts);
-        let commits: Vec<BatchCommit> = drafts
+        drafts
             .into_iter()
             .map(|(batch, draft)| {
                 draft.finish(match self.found.get(&batch) {
@@ -259,10 +277,7 @@ impl BatchBench {
                     Some(Found::Missing | Found::Broken { .. }) | None => None,
                 })
             })
-            .collect();
-        let changed = commits.iter().map(|commit| (commit.batch, commit.more));
-        let changed = changed.collect();
-        (commits, changed)
+            .collect()
     }
 
     fn note(
@@ -291,13 +306,7 @@ impl BatchBench {
         self.drafts.entry(batch).or_insert_with(draft);
     }
 
-    fn parked(
-        &self,
-        batch: BatchId,
-        event: &BatchEvent,
-        source: Source,
-        reason: String,
-    ) -> Parked {
+    fn parked(&self, batch: BatchId, event: &BatchEvent, source: Source, reason: String) -> Parked {
         let state = match self.found.get(&batch) {
             Some(Found::Here(held)) => {
                 let header = held.instance.header();
@@ -330,9 +339,9 @@ fn progress(batch: &BatchInstance) -> BatchProgress {
 
 fn is_job(effect: &&BatchEffect) -> bool {
     match effect {
-        BatchEffect::DispatchOnetime { .. }
-        | BatchEffect::Dispatch(_)
-        | BatchEffect::Cancel(_) => true,
+        BatchEffect::DispatchOnetime { .. } | BatchEffect::Dispatch(_) | BatchEffect::Cancel(_) => {
+            true
+        }
         BatchEffect::KeepOnetime { .. }
         | BatchEffect::Arm(..)
         | BatchEffect::Disarm(_)

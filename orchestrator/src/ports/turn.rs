@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_types::workflow::{Ending, Header, Origin, Section, Stage, TaskRecord};
-use paceline_types::{BatchId, EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus};
+use paceline_types::{
+    BatchId, EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus,
+};
 
 use super::{BatchCommit, Delivery, EntryId, TaskOutcome};
 

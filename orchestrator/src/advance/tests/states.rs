@@ -97,7 +97,10 @@ fn check_move(
                 let task = &to.plan().index_of(&task).expect("a task");
                 jobs += 1;
                 assert!(to.stage().ending().is_some(), "{}", context());
-                let open = TaskRecord::Dispatched { iteration: 0 };
+                let open = TaskRecord::Dispatched {
+                    iteration: 0,
+                    evaluations: 0,
+                };
                 assert_eq!(
                     from.phase(*task),
                     &TaskPhase::Recorded(open),
