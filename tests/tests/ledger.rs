@@ -9,7 +9,7 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
+    Alarm, Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
     LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
     Turn, TurnReply,
 };
@@ -78,9 +78,35 @@ impl Ledger for Elected {
         self.ledger.commit(term, turn).await
     }
 
-    async fn overdue(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+    async fn overdue(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<(WorkflowId, Alarm)>, LedgerError> {
         self.win(term).await;
         self.ledger.overdue(term, max).await
+    }
+
+    async fn armed(
+        &self,
+        term: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.win(term).await;
+        self.ledger.armed(term, moments).await
+    }
+
+    fn shards(&self) -> u16 {
+        self.ledger.shards()
+    }
+
+    async fn results(
+        &self,
+        term: &Term,
+        jobs: &[JobId],
+    ) -> Result<Vec<Option<Bytes>>, LedgerError> {
+        self.win(term).await;
+        self.ledger.results(term, jobs).await
     }
 
     async fn unfinished(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
@@ -226,14 +252,15 @@ impl Bed for RedisBed {
         };
         let claimed = self.turn(&[], Some(claim)).await;
         let settlement = match outcome {
-            TaskOutcome::Completed { skipped: false } => {
+            TaskOutcome::Completed => {
                 let result = Bytes::from_static(b"null");
                 Settlement::Completed { result }
             }
-            TaskOutcome::Completed { skipped: true } => {
-                let reason = "nothing to do".to_owned();
-                Settlement::Skipped { reason }
+            TaskOutcome::Continued => {
+                let result = Bytes::from_static(b"null");
+                Settlement::Continued { result }
             }
+            TaskOutcome::Skipped { reason } => Settlement::Skipped { reason },
             TaskOutcome::Dead { error } => Settlement::Dead { error },
             TaskOutcome::Cancelled => panic!("workers do not cancel"),
         };

@@ -116,7 +116,9 @@ pub(crate) fn workflow(output: Output, workflow: &Workflow) -> String {
         let error = task.error.as_deref().unwrap_or_default();
         table.row([
             task.name.to_string(),
-            task.task_type.to_string(),
+            task.task_type
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
             job_status(output, task.status),
             task.attempt.to_string(),
             took(task),

@@ -13,7 +13,7 @@ pub use definition::{
     DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
     WorkflowHooks,
 };
-pub use instance::{TaskState, Workflow, WorkflowStatus};
+pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
 pub use record::{Ending, Header, Stage, TaskRecord};
 pub use section::{Origin, Section, SectionBody};

@@ -100,6 +100,10 @@ impl End<'_> {
         let delay = |delay: &Duration| millis(*delay).max(1);
         let unused = settle.attempt.saturating_sub(1);
         let (code, attempt, number, why) = match &settle.settlement {
+            // Outside of a workflow there is nothing that could go on.
+            Settlement::Continued { .. } if settle.in_workflow => {
+                ('N', settle.attempt, retention, "")
+            }
             Settlement::Completed { .. } | Settlement::Continued { .. } => {
                 ('C', settle.attempt, retention, "")
             }
