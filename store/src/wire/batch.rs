@@ -34,7 +34,8 @@ pub struct ItemRef {
 }
 
 impl ItemRef {
-    /// US batch US item US iteration.
+    /// US batch US item US iteration, in three digits: the record of a later start is a copy with other
+    /// digits in place of these.
     pub(crate) fn write(&self, text: &mut String) {
         use std::fmt::Write as _;
         text.push(US);
@@ -43,7 +44,7 @@ impl ItemRef {
         text.push(US);
         write_item(text, self.place, &self.item);
         // Writing to a string does not fail.
-        let _ = write!(text, "{US}{}", self.iteration);
+        let _ = write!(text, "{US}{:03}", self.iteration);
     }
 
     /// Reads the three fields.

@@ -4,8 +4,8 @@
 //! does not know stand at the end of a header and survive it. The head comments of
 //! `lua/lib/jobs.lua` and `lua/lib/events.lua` describe them for readers in any language.
 
-pub(crate) mod batch;
 pub(crate) mod alarm;
+pub(crate) mod batch;
 pub(crate) mod escape;
 pub(crate) mod event;
 pub(crate) mod inbox;
