@@ -10,6 +10,7 @@ mod reference;
 mod routes;
 mod section;
 mod values;
+mod whole;
 
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)
