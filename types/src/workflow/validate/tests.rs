@@ -6,6 +6,7 @@ use crate::workflow::UpstreamTasks;
 
 mod kinds;
 mod loops;
+mod random;
 mod reference;
 mod routes;
 mod section;
