@@ -7,7 +7,9 @@
 //! There are three kinds of edges. *Dependencies* are what `depends_on` says. A task that a
 //! condition leads forward to waits for the condition even if it does not name it: an *implicit*
 //! edge. And what is outside of a loop and waits for a task inside it waits for the loop's
-//! condition as well: an *order* edge. So nothing outside has begun when a loop goes round.
+//! condition as well: an *order* edge; and if that condition is in another loop, which the task
+//! is outside of, for the condition of that one. So nothing outside has begun when a loop goes
+//! round.
 
 mod edges;
 mod output;
@@ -82,6 +84,16 @@ pub(super) struct Body {
     pub(super) condition: u32,
     pub(super) target: u32,
     pub(super) tasks: Box<[u32]>,
+}
+
+impl Body {
+    /// Whether a task is in it.
+    pub(super) fn contains(&self, task: u32) -> bool {
+        let inner = self.tasks.len().saturating_sub(1).max(1);
+        task == self.target
+            || task == self.condition
+            || self.tasks[1..inner].binary_search(&task).is_ok()
+    }
 }
 
 impl Plan {

@@ -260,18 +260,20 @@ impl<'a> Reader<'a> {
 
     /// That no task has a name.
     fn unknown(&mut self, name: &str) -> String {
-        let mut problem = format!("no task is named {name:?}");
-        self.suggestions += 1;
-        let names = self.tasks.iter().map(|task| task.name.as_str());
         let whole = match self.scope {
             Scope::Workflow => "workflow",
             Scope::Section { .. } => "list",
         };
-        match nearest(name, names).filter(|_| self.suggestions <= MAX_SUGGESTIONS) {
-            Some(meant) => problem.push_str(&format!("; did you mean {meant:?}?")),
-            None => problem.push_str(&format!("; name a task of this {whole}")),
+        let names = self.tasks.iter().map(|task| task.name.as_str());
+        let meant = match self.suggestions < MAX_SUGGESTIONS {
+            true => nearest(name, names),
+            false => None,
+        };
+        self.suggestions += 1;
+        match meant {
+            Some(meant) => format!("no task is named {name:?}; did you mean {meant:?}?"),
+            None => format!("no task is named {name:?}; name a task of this {whole}"),
         }
-        problem
     }
 }
 

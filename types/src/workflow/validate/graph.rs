@@ -84,6 +84,15 @@ impl Walk {
         Ok(())
     }
 
+    /// Counts something else that takes as long as looking at an edge.
+    pub(super) fn step(&mut self) -> Result<(), TooFar> {
+        self.steps += 1;
+        match self.steps > MAX_STEPS {
+            true => Err(TooFar),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the last walk came by a task.
     pub(super) fn saw(&self, task: u32) -> bool {
         self.seen[task as usize] == self.walk

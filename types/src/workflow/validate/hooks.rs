@@ -28,7 +28,9 @@ impl Reader<'_> {
                 let problem = "must be longer than zero; leave it out for the handler's own";
                 self.wrong(path("timeout"), problem);
             }
-            self.check_size(path("payload"), defined.payload.as_deref());
+            if let Some(payload) = defined.payload.as_deref() {
+                self.fits(path("payload"), payload);
+            }
         }
         match TaskType::new(&defined.task_type) {
             Ok(task_type) => Some(PlannedHook {

@@ -1,5 +1,7 @@
 //! The tasks of each loop, and what must wait until it is over.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Reader;
 use super::graph::{TooFar, Walk};
 use super::routes::Ways;
@@ -13,7 +15,7 @@ pub(super) struct Loops {
     /// Sorted by condition and target.
     pub(super) bodies: Vec<Body>,
     /// `(task, condition)`: the task is outside of a loop of the condition, and waits for one
-    /// inside. In the order of the tasks.
+    /// inside. In the order of the tasks; some may be there twice.
     pub(super) order: Vec<(u32, u32)>,
 }
 
@@ -87,7 +89,41 @@ impl Reader<'_> {
                 tasks: tasks.into(),
             });
         }
+        loops.spread(walk)?;
         loops.order.sort_unstable();
         Ok(Some(loops))
+    }
+}
+
+impl Loops {
+    /// What waits for the condition of a loop waits for the loops that hold this condition too, if
+    /// it is outside of them: they may begin the inner one anew. Loops that lie inside each other
+    /// add nothing here, but those that only share tasks do.
+    fn spread(&mut self, walk: &mut Walk) -> Result<(), TooFar> {
+        let conditions: HashSet<u32> = self.bodies.iter().map(|body| body.condition).collect();
+        let mut holders: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (place, body) in self.bodies.iter().enumerate() {
+            for task in body.tasks.iter().filter(|task| conditions.contains(task)) {
+                if *task != body.condition {
+                    holders.entry(*task).or_default().push(place);
+                }
+            }
+        }
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let mut known: HashSet<(u32, u32)> = self.order.iter().copied().collect();
+        let mut next = 0;
+        while let Some(&(waiter, condition)) = self.order.get(next) {
+            next += 1;
+            for &place in holders.get(&condition).into_iter().flatten() {
+                walk.step()?;
+                let body = &self.bodies[place];
+                if !body.contains(waiter) && known.insert((waiter, body.condition)) {
+                    self.order.push((waiter, body.condition));
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -30,6 +30,9 @@ impl Reader<'_> {
         let Some(items) = task.items.as_deref() else {
             return Some(None);
         };
+        if !self.fits(format!("tasks[{place}].items"), items) {
+            return None;
+        }
         let template = self.read_template(place, "items", items);
         let is_array = items.get().trim_start().starts_with('[');
         let items = match template {
@@ -76,7 +79,6 @@ impl Reader<'_> {
             }
             (Some(_), None) | (None, Some(ResultFrom::One(_))) => {}
         }
-        self.check_size(format!("tasks[{place}].items"), task.items.as_deref());
     }
 
     fn check_given(&mut self, place: u32, items: &RawValue) {

@@ -49,21 +49,18 @@ impl Reader<'_> {
         }
     }
 
-    /// That a payload is not too large.
-    pub(super) fn check_size(&mut self, path: String, payload: Option<&RawValue>) {
-        let Some(rules) = self.rules else {
-            return;
+    /// Whether a payload is not too large; otherwise that is told.
+    pub(super) fn fits(&mut self, path: String, payload: &RawValue) -> bool {
+        let size = payload.get().len();
+        let most = match self.rules {
+            Some(rules) if size > rules.max_payload => rules.max_payload,
+            _ => return true,
         };
-        let (size, most) = (
-            payload.map_or(0, |json| json.get().len()),
-            rules.max_payload,
+        let problem = format!(
+            "{size} bytes, at most {most} are allowed; pass a reference to the data, or raise the \
+             limit"
         );
-        if size > most {
-            let problem = format!(
-                "{size} bytes, at most {most} are allowed; pass a reference to the data, or raise \
-                 the limit"
-            );
-            self.wrong(path, problem);
-        }
+        self.wrong(path, problem);
+        false
     }
 }

@@ -4,6 +4,13 @@ use super::*;
 use crate::Priority;
 use crate::workflow::UpstreamTasks;
 
+mod kinds;
+mod loops;
+mod reference;
+mod routes;
+mod section;
+mod values;
+
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)
 }
@@ -29,6 +36,18 @@ fn graph(line: &str) -> WorkflowDefinition {
 fn mistakes(definition: &WorkflowDefinition) -> Vec<String> {
     let errors = definition.validate(16).expect_err("mistakes");
     errors.iter().map(ToString::to_string).collect()
+}
+
+/// Nothing is wrong with it.
+fn accepted(definition: &WorkflowDefinition) -> Plan {
+    let plan = definition.validate(1024);
+    plan.unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// The names of tasks, for assertions.
+fn names<'p>(plan: &'p Plan, tasks: &[u32]) -> Vec<&'p str> {
+    let name = |&task: &u32| plan.task(task).name.as_str();
+    tasks.iter().map(name).collect()
 }
 
 #[test]

@@ -14,49 +14,49 @@ pub(super) struct Values {
     pub(super) uses_input: bool,
 }
 
+/// What a task refers to.
+#[derive(Default)]
+struct Used {
+    tasks: Vec<u32>,
+    input: bool,
+}
+
 impl<'a> Reader<'a> {
     /// Must follow [`Reader::read_dependencies`] of the same task.
     pub(super) fn read_values(&mut self, place: u32, task: &'a TaskDefinition) -> Values {
-        self.check_size(format!("tasks[{place}].payload"), task.payload.as_deref());
         let is_map = task.kind == TaskKind::Map;
-        let mut values = Values::default();
-        let mut found = Vec::new();
+        let mut used = Used::default();
+        let mut template = None;
         if let Some(payload) = task.payload.as_deref() {
-            let template = self.read_template(place, "payload", payload);
-            for reference in template.iter().flat_map(Template::references) {
-                let source = Source::Template("payload", payload);
-                let task = self.read_reference(place, source, reference, is_map);
-                values.uses_input |= *reference.root() == Root::Input;
-                found.extend(task);
+            if self.fits(format!("tasks[{place}].payload"), payload) {
+                template = self.read_template(place, "payload", payload);
             }
-            values.template = template.map(Box::new);
+            if let Some(template) = &template {
+                self.read_references(place, ("payload", payload), template, is_map, &mut used);
+            }
         } else if is_map {
-            values.template = Reference::parse("item")
-                .ok()
-                .map(Template::of)
-                .map(Box::new);
+            template = Reference::parse("item").ok().map(Template::of);
         }
         if let Some(items) = task.items.as_deref().filter(|_| is_map) {
-            // Its mistakes were told when the array was read.
-            let template = Template::parse(items).ok().flatten();
-            for reference in template.iter().flat_map(Template::references) {
-                let source = Source::Template("items", items);
-                let task = self.read_reference(place, source, reference, false);
-                values.uses_input |= *reference.root() == Root::Input;
-                found.extend(task);
+            // Its own mistakes were told when the array was read.
+            if let Ok(Some(template)) = Template::parse(items) {
+                self.read_references(place, ("items", items), &template, false, &mut used);
             }
         }
         let condition = task.condition.as_deref();
         let expression = condition.and_then(|text| Expression::parse(text).ok());
         for reference in expression.iter().flat_map(Expression::references) {
-            let task = self.read_reference(place, Source::Condition, reference, false);
-            values.uses_input |= *reference.root() == Root::Input;
-            found.extend(task);
+            if let Err(problem) = self.read_reference(place, reference, false, &mut used) {
+                self.wrong_in(place, "condition", problem);
+            }
         }
         let mut seen = std::collections::HashSet::new();
-        found.retain(|task| seen.insert(*task));
-        values.references = found.into();
-        values
+        used.tasks.retain(|task| seen.insert(*task));
+        Values {
+            template: template.map(Box::new),
+            references: used.tasks.into(),
+            uses_input: used.input,
+        }
     }
 
     /// The template of a field, if it is one; its mistakes are told.
@@ -77,45 +77,45 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The task that a reference means.
+    fn read_references(
+        &mut self,
+        place: u32,
+        (field, json): (&str, &RawValue),
+        template: &Template,
+        of_element: bool,
+        used: &mut Used,
+    ) {
+        let mut wrong = Vec::new();
+        let mut problems = Vec::new();
+        for (index, reference) in template.references().iter().enumerate() {
+            if let Err(problem) = self.read_reference(place, reference, of_element, used) {
+                wrong.push(index);
+                problems.push(problem);
+            }
+        }
+        for (path, problem) in template.paths(json, &wrong).iter().zip(problems) {
+            self.wrong_in(place, &format!("{field}{path}"), problem);
+        }
+    }
+
     fn read_reference(
         &mut self,
         place: u32,
-        source: Source<'_>,
         reference: &Reference,
         of_element: bool,
-    ) -> Option<u32> {
-        let problem = match reference.root() {
-            Root::Input => return None,
-            Root::Item | Root::Index if of_element => return None,
-            Root::Item | Root::Index => format!(
-                "{reference} is an element of a map, and means something in the payload of a map \
-                 alone"
-            ),
-            Root::Task(name) => match self.dependency(place, name) {
-                Ok(task) => return Some(task),
-                Err(problem) => problem,
-            },
-        };
-        self.wrong_in(place, &source.place_of(reference), problem);
-        None
-    }
-}
-
-/// Where a reference stands.
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Template(&'a str, &'a RawValue),
-    Condition,
-}
-
-impl Source<'_> {
-    fn place_of(self, reference: &Reference) -> String {
-        match self {
-            Source::Condition => "condition".to_owned(),
-            Source::Template(field, json) => {
-                format!("{field}{}", Template::place_of(json, reference))
+        used: &mut Used,
+    ) -> Result<(), String> {
+        match reference.root() {
+            Root::Input => used.input = true,
+            Root::Item | Root::Index if of_element => {}
+            Root::Item | Root::Index => {
+                return Err(format!(
+                    "{:?} is of an element of a map, and stands in the payload of a map alone",
+                    reference.as_str()
+                ));
             }
+            Root::Task(name) => used.tasks.push(self.dependency(place, name)?),
         }
+        Ok(())
     }
 }
