@@ -9,7 +9,8 @@
 //! edge. And what is outside of a loop and waits for a task inside it waits for the loop's
 //! condition as well: an *order* edge; and if that condition is in another loop, which the task
 //! is outside of, for the condition of that one. So nothing outside has begun when a loop goes
-//! round.
+//! round. The condition itself waits for all of its loop directly, so that nothing inside is under
+//! way then, even if a retry runs a task of it again that was done.
 
 mod edges;
 mod output;

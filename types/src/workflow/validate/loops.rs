@@ -90,12 +90,21 @@ impl Reader<'_> {
             });
         }
         loops.spread(walk)?;
+        loops.wait_for_bodies();
         loops.order.sort_unstable();
         Ok(Some(loops))
     }
 }
 
 impl Loops {
+    fn wait_for_bodies(&mut self) {
+        for body in &self.bodies {
+            let others = body.tasks.iter().filter(|&&task| task != body.condition);
+            self.order
+                .extend(others.map(|&task| (body.condition, task)));
+        }
+    }
+
     /// What waits for the condition of a loop waits for the loops that hold this condition too, if
     /// it is outside of them: they may begin the inner one anew. Loops that lie inside each other
     /// add nothing here, but those that only share tasks do.

@@ -278,6 +278,11 @@ proptest! {
                 break;
             }
         }
+        // And a condition that leads back waits for all of its loop.
+        for (condition, body) in &bodies {
+            let others = body.iter().filter(|task| *task != condition);
+            expected[*condition as usize].extend(others);
+        }
         for task in 0..count {
             let waits: HashSet<u32> = plan.waits(task).iter().copied().collect();
             prop_assert_eq!(waits.len(), plan.waits(task).len(), "each once");
