@@ -131,7 +131,6 @@ impl Step<'_> {
     /// the condition last. Those that are reset already come first in that order.
     pub(super) fn rewind(&mut self) {
         while self.can_act()
-            && self.is_running()
             && let Some(condition) = self.instance.first_rewinding()
         {
             let Some(&TaskRecord::Rewinding {

@@ -183,3 +183,61 @@ fn a_permanent_error_ends_the_workflow() {
     run.after(&["start", "dead a no such file"]);
     assert!(run.instance.stage().is_closed());
 }
+
+/// W16, W27: a task of a loop that a retry runs again is waited for before the loop's condition is
+/// evaluated, so that nothing runs that a route back resets.
+#[test]
+fn a_condition_waits_for_all_of_its_loop_after_a_retry() {
+    let mut run = Run::new("t~ b<t c>t,d<b d<c f");
+    run.after(&[
+        "start",
+        "done t",
+        "done b",
+        "dead f boom",
+        "stopped c",
+        "retry",
+    ]);
+    assert_eq!(run.open(), ["t", "f"]);
+    run.script(&["done t => run c@1 ! task.completed t, task.dispatched c"]);
+    run.after(&["done c {\"route\":0}"]);
+    assert_eq!(run.open(), ["t", "f"]);
+    run.after(&[
+        "done t",
+        "done b",
+        "done c {\"route\":1}",
+        "done d",
+        "done f",
+    ]);
+    assert_eq!(run.instance.stage(), &Stage::Completed);
+}
+
+/// A workflow that ends while a loop is being reset has it reset all the same: a retry begins it
+/// anew, and not in parts.
+#[test]
+fn a_reset_that_an_end_meets_is_finished() {
+    let mut run = Run::new("t b<t c>t,d<b d<c").limited(1);
+    run.after(&[
+        "start",
+        "done t",
+        "done b",
+        "done c {\"route\":0}",
+        "continue",
+    ]);
+    assert!(matches!(
+        run.record("c"),
+        Some(TaskRecord::Rewinding { .. })
+    ));
+    run.script(&[
+        "cancel   => more",
+        "continue => close cancelled, retire ! cancelled (cancelled)",
+        "retry    => run t@1 ! retrying (cancelled), task.dispatched t",
+    ]);
+    run.after(&[
+        "done t",
+        "done b",
+        "done c {\"route\":1}",
+        "continue",
+        "done d",
+    ]);
+    assert_eq!(run.instance.stage(), &Stage::Completed);
+}

@@ -64,6 +64,12 @@ impl Kept {
             let start = (*index, record.iteration());
             let before = self.history.insert(start, record.clone());
             assert_eq!(before, None, "{start:?} is over twice");
+            let is_over = record.is_done()
+                || matches!(
+                    record,
+                    TaskRecord::Dead { .. } | TaskRecord::Cancelled { .. }
+                );
+            assert!(is_over, "{start:?} was reset as {record:?}");
         }
         for section in &transition.sections {
             self.sections.insert(section.generator, section.clone());
