@@ -58,7 +58,7 @@ impl Step<'_> {
             Work::Condition { routes, .. } => self.look_at_route(index, iteration, answer, routes),
             Work::Subflow { .. } => {
                 if let Err(error) = self.expand(index, iteration, answer) {
-                    self.fail(index, iteration, error, true);
+                    self.fail(index, iteration, error, false);
                 }
             }
             _ => {}
@@ -79,7 +79,7 @@ impl Step<'_> {
                      routes are {}",
                     routes.numbers()
                 );
-                self.fail(index, iteration, error, true);
+                self.fail(index, iteration, error, false);
             }
             Err(_) => {
                 let error = format!(
@@ -87,7 +87,7 @@ impl Step<'_> {
                      {{\"route\": n}}, with one of {}",
                     routes.numbers()
                 );
-                self.fail(index, iteration, error, true);
+                self.fail(index, iteration, error, false);
             }
         }
     }
