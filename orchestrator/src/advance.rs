@@ -18,6 +18,7 @@
 //! that were never dispatched get no record: the header says that they are cancelled. Hooks are
 //! dispatched with the outcome that they tell of; they change nothing any more.
 
+mod again;
 mod begin;
 mod decide;
 mod end;
@@ -38,6 +39,7 @@ use crate::instance::Instance;
 use crate::ports::{Alarm, TaskEvent, TaskOutcome};
 use crate::transition::{Effect, Event, Happening, Impossible, Late, Refusal, Transition};
 
+pub(crate) use again::spawn_again;
 pub use judge::place_of;
 
 /// Most results that one transition asks for.
@@ -64,14 +66,7 @@ pub fn advance(
     facts: &Facts,
     limit: usize,
 ) -> Result<Transition, Refusal> {
-    let mut step = Step {
-        instance,
-        facts,
-        left: limit,
-        transition: Transition::default(),
-        tasks: BTreeMap::new(),
-        wanted: BTreeSet::new(),
-    };
+    let mut step = Step::new(instance, facts, limit);
     match event {
         Event::Start { shards } => step.start(*shards)?,
         Event::TaskEnded {
@@ -121,6 +116,19 @@ struct Step<'a> {
     /// By index, so that a task that changed twice is told once.
     tasks: BTreeMap<u32, TaskRecord>,
     wanted: BTreeSet<JobId>,
+}
+
+impl<'a> Step<'a> {
+    fn new(instance: &'a mut Instance, facts: &'a Facts, limit: usize) -> Step<'a> {
+        Step {
+            instance,
+            facts,
+            left: limit,
+            transition: Transition::default(),
+            tasks: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
 }
 
 impl Step<'_> {

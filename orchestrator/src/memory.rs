@@ -5,6 +5,7 @@
 //! or after a commit took effect, and counts what it is asked to do. Its clock is wound by hand.
 
 mod commit;
+mod faults;
 mod hands;
 mod ledger;
 mod looks;

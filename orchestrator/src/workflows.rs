@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use crate::desk::{
     Answers, Arrival, DEFAULT_CACHE_BYTES, Desk, MAX_BACKLOG, MAX_EVENTS, Source, Work,
 };
+use crate::instance::Limits;
 use crate::ports::{Delivery, EntryId, InboxItem, Ledger, LedgerError, Parked, ReadAhead};
 use crate::term::Term;
 use crate::transition::Event;
@@ -38,6 +39,8 @@ pub struct Options {
     pub entries: usize,
     /// Memory for cached instances, in bytes.
     pub cache_bytes: usize,
+    /// Sizes that instances hold to.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
         Options {
             entries: DEFAULT_ENTRIES,
             cache_bytes: DEFAULT_CACHE_BYTES,
+            limits: Limits::default(),
         }
     }
 }

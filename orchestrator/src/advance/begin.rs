@@ -163,8 +163,7 @@ impl Step<'_> {
         planned: &PlannedTask,
         definition: &Bytes,
     ) -> Result<(), Lack> {
-        let depth = self.instance.origin().map_or(0, |origin| origin.depth) + 1;
-        if depth > MAX_DEPTH {
+        if self.depth_of_children() > MAX_DEPTH {
             let error = format!(
                 "a workflow may have {MAX_DEPTH} ancestors at most; let this one end before \
                  another begins"
@@ -172,6 +171,24 @@ impl Step<'_> {
             self.fail(index, iteration, error, false);
             return Ok(());
         }
+        let spawn = self.spawn_of(index, iteration, planned, definition)?;
+        self.dispatched(index, iteration, 0);
+        self.effect(Effect::Spawn(Box::new(spawn)));
+        Ok(())
+    }
+
+    fn depth_of_children(&self) -> u32 {
+        self.instance.origin().map_or(0, |origin| origin.depth) + 1
+    }
+
+    /// The child that one start of a task is, with what it is given.
+    pub(super) fn spawn_of(
+        &mut self,
+        index: u32,
+        iteration: u32,
+        planned: &PlannedTask,
+        definition: &Bytes,
+    ) -> Result<Spawn, Lack> {
         let known = self.known_to(index)?;
         let upstream = self.upstream_of(index)?;
         let most = self.instance.limits().max_payload;
@@ -192,21 +209,18 @@ impl Step<'_> {
                 "payload: {size} bytes, at most {most} are allowed; pass a reference to the data"
             )));
         }
-        let child = self.child_of(index, iteration);
-        self.dispatched(index, iteration, 0);
-        self.effect(Effect::Spawn(Box::new(Spawn {
-            child,
+        Ok(Spawn {
+            child: self.child_of(index, iteration),
             definition: definition.clone(),
             input,
             origin: Origin {
                 parent: self.instance.id(),
                 task: index,
                 iteration,
-                depth,
+                depth: self.depth_of_children(),
             },
             task: planned.name.clone(),
-        })));
-        Ok(())
+        })
     }
 
     fn begin_wait(&mut self, index: u32, iteration: u32, planned: &PlannedTask, name: &SignalName) {

@@ -119,7 +119,7 @@ impl Bench<'_> {
             let draft = self.drafts.entry(workflow);
             draft
                 .or_insert_with(|| Draft::changing(workflow, held.revision))
-                .add(&held.instance, held.origin, transition);
+                .add(&held.instance, transition);
         }
     }
 
@@ -226,7 +226,12 @@ fn is_job(effect: &Effect) -> bool {
 }
 
 /// An instance of what is kept.
-pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstance) -> Found {
+pub(super) fn read(
+    plans: &mut Plans,
+    limits: Limits,
+    workflow: WorkflowId,
+    stored: StoredInstance,
+) -> Found {
     let revision = stored.revision;
     let broken = |what: &str, problem: String| Found::Broken {
         problem: format!("the kept {what} is broken: {problem}"),
@@ -236,9 +241,8 @@ pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstan
         Ok(plan) => plan,
         Err(problem) => return broken("definition", problem),
     };
-    let origin = stored.origin;
-    match Instance::restore(workflow, plan, stored, Limits::default()) {
-        Ok(instance) => Found::Here(Held::new(instance, revision, origin)),
+    match Instance::restore(workflow, plan, stored, limits) {
+        Ok(instance) => Found::Here(Held::new(instance, revision)),
         Err(problem) => broken("instance", problem.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_types::workflow::{Hook, Plan, Stage, TaskRecord, Work};
 
@@ -173,6 +174,20 @@ impl Instance {
                 )
             })
             .collect()
+    }
+
+    /// Tasks from `from` on that wait for a signal, and no longer than so long, as `(task,
+    /// iteration, longest wait)`, at most `max`.
+    #[must_use]
+    pub fn open_waits(&self, from: u32, max: usize) -> Vec<(u32, u32, Duration)> {
+        let bounded = |index: u32| {
+            let planned = self.planned(index)?;
+            let waits = matches!(planned.work, Work::Signal { .. });
+            let iteration = self.record_of(index)?.iteration();
+            Some((index, iteration, planned.timeout.filter(|_| waits)?))
+        };
+        let dispatched = self.dispatched.range(from..).copied();
+        dispatched.filter_map(bounded).take(max).collect()
     }
 
     pub(crate) fn first_dispatched(&self) -> Option<u32> {
