@@ -153,7 +153,10 @@ impl Step<'_> {
     fn finish(mut self) -> Transition {
         self.transition.more = self.instance.has_leftover();
         self.transition.tasks = self.tasks.into_iter().collect();
-        self.transition.wanted = self.wanted.into_iter().collect();
+        // What failed since decides nothing any more.
+        if self.transition.more && matches!(self.instance.stage(), Stage::Running) {
+            self.transition.wanted = self.wanted.into_iter().collect();
+        }
         self.transition
     }
 

@@ -27,9 +27,6 @@ use unit::{Body, Unit, Units};
 
 pub use restore::BrokenInstance;
 
-/// Most elements of one map.
-pub const MAX_ELEMENTS: usize = 10_000;
-
 /// Most generators above a task, and most ancestors of a workflow.
 pub const MAX_DEPTH: u32 = Origin::MAX_DEPTH;
 

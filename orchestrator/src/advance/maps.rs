@@ -1,16 +1,17 @@
 //! Maps: from an array to a task for each element, and back to an array of results.
 
 use bytes::Bytes;
+use paceline_types::EventKind;
 use paceline_types::job::as_json;
 use paceline_types::value::of_bytes;
-use paceline_types::workflow::{MapItems, PlannedTask, Section, SectionBody, TaskRecord, Work};
-use paceline_types::{EventKind, TaskName};
+use paceline_types::workflow::{
+    MAX_ELEMENTS, MapItems, PlannedTask, Section, SectionBody, TaskRecord, Work,
+};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use super::Step;
 use super::values::Lack;
-use crate::instance::MAX_ELEMENTS;
 use crate::ports::ConcludedBy;
 use crate::transition::Effect;
 
@@ -38,11 +39,6 @@ impl Step<'_> {
             return Err(Lack::Gone(format!(
                 "map {name:?}: it has {} items, at most {MAX_ELEMENTS} are allowed",
                 items.len()
-            )));
-        }
-        if TaskName::new(&format!("{name}#{}", items.len())).is_err() {
-            return Err(Lack::Gone(format!(
-                "map {name:?}: its name is too long to number its elements; shorten it"
             )));
         }
         let count = self

@@ -1,7 +1,7 @@
 //! What is asked for when a task or a hook is dispatched.
 
 use bytes::Bytes;
-use paceline_types::workflow::{Hook, PlannedTask, TaskRecord, UpstreamTasks, Work, object};
+use paceline_types::workflow::{Hook, PlannedTask, TaskRecord, UpstreamTasks, object};
 use paceline_types::{JobId, JobSpec, TaskName, WorkflowStatus};
 use serde_json::json;
 
@@ -45,13 +45,6 @@ impl Instance {
     ) -> Option<TaskJob> {
         let (map, _) = self.element(index)?;
         let (plan, _, place) = self.place(map)?;
-        let planned = plan.task(place);
-        // Without items of its own, the map's are the upstream result itself.
-        let has_items = matches!(planned.work, Work::Map { items: Some(_), .. });
-        let upstream = match has_items {
-            true => self.upstream(map, planned),
-            false => Upstream::None,
-        };
         Some(TaskJob {
             job: self.job_of(index, iteration),
             index,
@@ -61,10 +54,7 @@ impl Instance {
                 payload,
                 ..plan.job_spec(place)?
             },
-            composition: Composition {
-                upstream,
-                ..Composition::default()
-            },
+            composition: Composition::default(),
         })
     }
 
