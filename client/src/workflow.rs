@@ -84,6 +84,14 @@ pub enum CancelWorkflowError {
         /// How it ended.
         status: WorkflowStatus,
     },
+    /// It went on as a new one.
+    #[error("{workflow} cannot be cancelled: it went on as {next}; cancel that one")]
+    Continued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// What it went on as.
+        next: WorkflowId,
+    },
     /// Redis did not carry it out.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -215,6 +223,9 @@ impl Client {
                 workflow: id,
                 status,
             },
+            CallError::Refused(WorkflowRefusal::Continued(next)) => {
+                CancelWorkflowError::Continued { workflow: id, next }
+            }
             CallError::Store(error) => CancelWorkflowError::Store(error),
         })
     }

@@ -138,6 +138,13 @@ pub(crate) fn settlement(
             result.len()
         ))),
         Ok(result) => return Settlement::Completed { result },
+        Err(JobError::ContinueAsNew { input }) if input.len() > max_payload => {
+            Err(JobError::permanent(format!(
+                "the input to continue with has {} bytes, at most {max_payload} are allowed: \
+                 store it elsewhere and continue with where it is, or raise the limit",
+                input.len()
+            )))
+        }
         Err(error) => Err(error),
     };
     let random = rand::random::<f64>();
@@ -155,7 +162,7 @@ pub(crate) fn settlement(
 pub(crate) fn verdict(end: &End, policy: &RetryPolicy) -> Verdict {
     match (end.asked, &end.outcome) {
         (Some(CancelReason::TimedOut | CancelReason::HeartbeatLost), _) => Verdict::Failed,
-        (_, Some(Ok(_))) => Verdict::Worked,
+        (_, Some(Ok(_) | Err(JobError::ContinueAsNew { .. }))) => Verdict::Worked,
         // An error that follows the wish to end most likely comes from it.
         (Some(_), _) => Verdict::Neither,
         (None, Some(Err(JobError::Panicked(_) | JobError::TimedOut(_)))) => Verdict::Failed,
@@ -173,7 +180,9 @@ pub(crate) fn retention(
     of_handler: &HandlerOptions,
 ) -> Duration {
     match settlement {
-        Settlement::Completed { .. } | Settlement::Skipped { .. } => of_job
+        Settlement::Completed { .. }
+        | Settlement::Continued { .. }
+        | Settlement::Skipped { .. } => of_job
             .or(of_handler.retention)
             .unwrap_or(RETENTION_COMPLETED),
         Settlement::Retry { .. }
@@ -191,6 +200,7 @@ pub(crate) fn error_of(settlement: &Settlement) -> Option<&str> {
         | Settlement::Paused { error, .. }
         | Settlement::Dead { error } => Some(error),
         Settlement::Completed { .. }
+        | Settlement::Continued { .. }
         | Settlement::Skipped { .. }
         | Settlement::Repeat { .. }
         | Settlement::Released => None,
@@ -295,6 +305,7 @@ mod tests {
                 Verdict::Neither,
             ),
             (None, error(JobError::skip("x")), Verdict::Neither),
+            (None, error(JobError::continue_as_new(1)), Verdict::Worked),
             (None, error(JobError::rate_limited(GRACE)), Verdict::Neither),
             (Some(TimedOut), Some(done()), Verdict::Failed),
             (Some(TimedOut), None, Verdict::Failed),
@@ -314,10 +325,15 @@ mod tests {
 
     #[test]
     fn a_result_over_the_limit_is_dead() {
-        let long = Some(Ok(Bytes::from_static(b"123456789")));
-        match settled(None, long) {
-            Settlement::Dead { error } => assert!(error.contains("9 bytes"), "{error}"),
-            other => panic!("{other:?}"),
+        let long = Bytes::from_static(b"123456789");
+        let continued = JobError::ContinueAsNew {
+            input: long.clone(),
+        };
+        for outcome in [Ok(long), Err(continued)] {
+            match settled(None, Some(outcome)) {
+                Settlement::Dead { error } => assert!(error.contains("9 bytes"), "{error}"),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -2,26 +2,25 @@
 //!
 //! The orchestrator knows no Redis and the store knows no orchestrator; this file knows both.
 
+mod post;
+mod translate;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use paceline_orchestrator::ports::{
-    Alarm, Commit, CommitOutcome, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed,
-    InboxItem, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview,
-    Page, Parked, Promoted, Purged, ReadAhead, Recovered, Retention, Schedules, StoredInstance,
-    StoredSchedule, Survey, TaskJob, TaskOutcome, Timers, Trails, Turn, TurnReply, Upstream,
-    UpstreamJob,
+    Alarm, CommitOutcome, Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired,
+    Lanes, LanesChecked, Ledger, LedgerError, Nodes, Overview, Page, Parked, Promoted, Purged,
+    ReadAhead, Recovered, Retention, Schedules, StoredInstance, StoredSchedule, Survey, Timers,
+    Trails, Turn, TurnReply,
 };
 use paceline_orchestrator::term::Term;
-use paceline_store::calls::commit::{
-    Batch, Commit as StoreCommit, Committed, DeadlineChange, Dispatch, WorkflowEvent,
-};
-use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
-use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
+use paceline_store::calls::commit::{Batch, Committed};
 use paceline_store::{CallError, Fenced, Store, StoreError};
 use paceline_types::scheduled::{DueSchedules, Fired, FiringStep};
-use paceline_types::{
-    JobId, JobStatus, NodeId, ScheduleId, ShardIndex, TaskName, UnixMillis, WorkflowId,
-};
+use paceline_types::{JobId, NodeId, ScheduleId, ShardIndex, UnixMillis, WorkflowId};
+
+use translate::{alarm, commit, delivery, instance, phase, stored_alarm};
 
 /// One shard, as its leader sees it.
 #[derive(Clone, Debug)]
@@ -46,118 +45,6 @@ fn refused(error: CallError<Fenced>) -> LedgerError {
     match error {
         CallError::Refused(Fenced { newest }) => LedgerError::Fenced { newest },
         CallError::Store(error) => unavailable(error),
-    }
-}
-
-fn delivery(entry: InboxEntry) -> Delivery {
-    Delivery {
-        entry: EntryId(entry.id),
-        items: entry.items.into_iter().map(inbox_item).collect(),
-    }
-}
-
-fn inbox_item(item: StoreItem) -> InboxItem {
-    match item {
-        StoreItem::Start(workflow) => InboxItem::Start { workflow },
-        StoreItem::Cancel { workflow, reason } => InboxItem::Cancel { workflow, reason },
-        StoreItem::TaskEnded {
-            workflow,
-            task,
-            iteration,
-            attempt,
-            job,
-            end,
-        } => {
-            let outcome = match end {
-                TaskEnd::Completed => TaskOutcome::Completed,
-                TaskEnd::Skipped => TaskOutcome::Skipped {
-                    reason: String::new(),
-                },
-                TaskEnd::Dead { error } => TaskOutcome::Dead { error },
-                TaskEnd::Cancelled => TaskOutcome::Cancelled,
-            };
-            InboxItem::TaskEnded {
-                workflow,
-                task,
-                iteration,
-                attempt,
-                job,
-                outcome,
-            }
-        }
-        StoreItem::Unreadable(text) => InboxItem::Unreadable {
-            text,
-            problem: "not an item that this version knows".to_owned(),
-        },
-    }
-}
-
-fn source(upstream: &UpstreamJob) -> (TaskName, Option<JobId>) {
-    (upstream.task.clone(), upstream.job)
-}
-
-fn upstream(upstream: &Upstream) -> Option<UpstreamRef> {
-    match upstream {
-        Upstream::None => None,
-        Upstream::One(job) => Some(UpstreamRef {
-            many: false,
-            sources: vec![source(job)],
-        }),
-        Upstream::Many(jobs) => Some(UpstreamRef {
-            many: true,
-            sources: jobs.iter().map(source).collect(),
-        }),
-    }
-}
-
-fn dispatch<'a>(workflow: WorkflowId, job: &'a TaskJob) -> Dispatch<'a> {
-    Dispatch {
-        job: job.job,
-        place: WorkflowRef {
-            workflow,
-            task: job.task.clone(),
-            iteration: job.iteration,
-        },
-        spec: &job.spec,
-        upstream: upstream(&job.composition.upstream),
-    }
-}
-
-fn commit(commit: &Commit) -> StoreCommit<'_> {
-    StoreCommit {
-        workflow: commit.workflow,
-        expected: commit.expected,
-        header: commit.header.as_ref(),
-        tasks: &commit.tasks,
-        dispatches: commit
-            .dispatches
-            .iter()
-            .map(|job| dispatch(commit.workflow, job))
-            .collect(),
-        cancels: commit.cancels.as_ref().map_or(&[], |cancels| &cancels.jobs),
-        reason: commit
-            .cancels
-            .as_ref()
-            .map_or("", |cancels| &cancels.reason),
-        events: commit
-            .events
-            .iter()
-            .map(|event| WorkflowEvent {
-                kind: &event.kind,
-                task: event.task.as_ref().and_then(|about| {
-                    let task_type = about.task_type.as_ref()?;
-                    Some((&about.task, task_type, about.job, about.iteration))
-                }),
-                error: event.error.as_deref(),
-            })
-            .collect(),
-        more: commit.more,
-        deadline: match commit.alarms.first() {
-            None => DeadlineChange::Keep,
-            Some((_, Some(after))) => DeadlineChange::Arm(*after),
-            Some((_, None)) => DeadlineChange::Disarm,
-        },
-        close: commit.close.is_some(),
     }
 }
 
@@ -192,28 +79,13 @@ impl Ledger for ShardLedger {
             .load_workflows(self.shard, workflows)
             .await
             .map_err(unavailable)?;
-        Ok(loaded
-            .into_iter()
-            .map(|stored| {
-                stored.map(|stored| StoredInstance {
-                    definition: stored.definition,
-                    input: stored.input,
-                    origin: None,
-                    continued_from: None,
-                    suspended: false,
-                    sections: Vec::new(),
-                    signals: Vec::new(),
-                    header: stored.header,
-                    revision: stored.revision,
-                    tasks: stored.tasks,
-                })
-            })
-            .collect())
+        let instances = loaded.into_iter();
+        Ok(instances.map(|stored| stored.map(instance)).collect())
     }
 
     async fn commit(&self, term: &Term, turn: Turn) -> Result<TurnReply, LedgerError> {
         let batch = Batch {
-            commits: turn.commits.iter().map(commit).collect(),
+            commits: turn.commits.iter().map(commit).collect::<Result<_, _>>()?,
             consumed: turn.consumed.iter().map(|entry| entry.0.as_str()).collect(),
             parked: turn.parked.iter().map(parked).collect(),
             unmarked: turn
@@ -247,22 +119,42 @@ impl Ledger for ShardLedger {
         })
     }
 
-    async fn overdue(&self, _: &Term, max: usize) -> Result<Vec<(WorkflowId, Alarm)>, LedgerError> {
-        let overdue = self.store.overdue_workflows(self.shard, max).await;
-        let overdue = overdue.map_err(unavailable)?.into_iter();
-        Ok(overdue.map(|id| (id, Alarm::Deadline)).collect())
+    async fn overdue(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<(WorkflowId, Alarm)>, LedgerError> {
+        let overdue = self
+            .store
+            .overdue_workflows(self.shard, term.number(), max)
+            .await
+            .map_err(refused)?;
+        Ok(overdue
+            .into_iter()
+            .map(|(id, which)| (id, alarm(which)))
+            .collect())
+    }
+
+    async fn armed(
+        &self,
+        _: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let moments: Vec<_> = moments
+            .iter()
+            .map(|(id, which)| (*id, stored_alarm(*which)))
+            .collect();
+        let armed = self.store.armed(self.shard, &moments).await;
+        armed.map_err(unavailable)
     }
 
     fn shards(&self) -> u16 {
-        1
+        self.store.shards()
     }
 
-    async fn results(
-        &self,
-        _: &Term,
-        _: &[JobId],
-    ) -> Result<Vec<Option<bytes::Bytes>>, LedgerError> {
-        Ok(Vec::new())
+    async fn results(&self, _: &Term, jobs: &[JobId]) -> Result<Vec<Option<Bytes>>, LedgerError> {
+        let results = self.store.results(self.shard, jobs).await;
+        results.map_err(unavailable)
     }
 
     async fn unfinished(&self, _: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
@@ -291,34 +183,9 @@ impl Ledger for ShardLedger {
     }
 
     async fn job_phases(&self, _: &Term, jobs: &[JobId]) -> Result<Vec<JobPhase>, LedgerError> {
-        let found = self.store.jobs(jobs).await.map_err(unavailable)?;
-        Ok(found
-            .into_iter()
-            .map(|job| {
-                let Some(job) = job else {
-                    return JobPhase::Missing;
-                };
-                let outcome = match job.status {
-                    JobStatus::Completed if job.skipped => TaskOutcome::Skipped {
-                        reason: String::new(),
-                    },
-                    JobStatus::Completed => TaskOutcome::Completed,
-                    JobStatus::Dead => TaskOutcome::Dead {
-                        error: job.last_error.unwrap_or_default(),
-                    },
-                    JobStatus::Cancelled => TaskOutcome::Cancelled,
-                    JobStatus::Pending
-                    | JobStatus::Scheduled
-                    | JobStatus::Running
-                    | JobStatus::Retrying
-                    | JobStatus::Paused => return JobPhase::Unfinished,
-                };
-                JobPhase::Ended {
-                    outcome,
-                    attempt: job.attempt,
-                }
-            })
-            .collect())
+        let phases = self.store.task_phases(self.shard, jobs).await;
+        let phases = phases.map_err(unavailable)?.into_iter();
+        Ok(phases.map(phase).collect())
     }
 }
 
@@ -488,6 +355,7 @@ impl Overview for ShardLedger {
             inbox: found.inbox > 0,
             unfinished: found.unfinished > 0,
             overdue: found.overdue,
+            posts: found.outbox,
             next_due_in: found.next_due_in,
             next_timer_in: found.next_timer_in,
             dead_nodes: found.dead_nodes,

@@ -191,7 +191,9 @@ impl HandlerMetrics {
     /// Counts a settlement that was accepted.
     pub(crate) fn settled(&self, settlement: &Settlement) {
         match settlement {
-            Settlement::Completed { .. } | Settlement::Skipped { .. } => {
+            Settlement::Completed { .. }
+            | Settlement::Continued { .. }
+            | Settlement::Skipped { .. } => {
                 self.completed.increment(1);
             }
             Settlement::Retry { .. } => {

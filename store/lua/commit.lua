@@ -5,11 +5,13 @@
   args    1 term, 2 event cap, 3 retention of workflows in ms, then lists, each its length and then
           workflows: id, expected revision
           for each workflow a list of its own: field, value
-          workflows that end
-          deadlines: workflow, ms from now or '-' to disarm
+          workflows that come to their outcome
+          workflows of which nothing is under way any more
+          alarms: member of workflows:alarms, ms from now or '-' to disarm
           workflows with more to do, workflows without
           groups of jobs: mark and lane that they are enqueued with, jobs, packs, items
           bodies of those jobs, '<ident> <policy>\n<body>'
+          what few commits have, four each, see lib/consequences.lua
           jobs to cancel: job, why
           events: kind, how many, items
           inbox entries that are done with, parked items, workflows to unmark (unfinished, overdue)
@@ -39,7 +41,7 @@ end
 
 local function unmark(id)
   redis.call('SREM', prefix .. 'workflows:unfinished', id)
-  redis.call('ZREM', prefix .. 'workflows:deadlines', id)
+  redis.call('ZREM', prefix .. 'workflows:alarms', id, id .. ' retry')
 end
 
 local count = tonumber(arg())
@@ -58,9 +60,13 @@ end
 if differs then return { 'differs', table.concat(letters) } end
 
 for i = 1, count do
-  local values = 2 * tonumber(arg())
-  redis.call('HSET', workflows[i], unpack(ARGV, at + 1, at + values))
-  at = at + values
+  local last = at + 1 + 2 * tonumber(arg())
+  while at < last do
+    -- More than some 7,000 values at once are too many for Lua.
+    local upto = math.min(last, at + 4000)
+    redis.call('HSET', workflows[i], unpack(ARGV, at + 1, upto))
+    at = upto
+  end
 end
 
 local closed = {}
@@ -68,19 +74,23 @@ for i = 1, tonumber(arg()) do
   local id = arg()
   closed[i] = id
   redis.call('HSET', prefix .. 'wf:' .. id, 'e', now, 'x', retention == 0 and 0 or now + retention)
-  redis.call('ZREM', prefix .. 'workflows:active', id)
   redis.call('ZADD', prefix .. 'ended', retention == 0 and '+inf' or now + retention,
     now .. 'w' .. id)
 end
+for _ = 1, tonumber(arg()) do
+  local id = arg()
+  redis.call('ZREM', prefix .. 'workflows:active', id)
+  redis.call('ZREM', prefix .. 'workflows:alarms', id, id .. ' retry')
+end
 
 for _ = 1, tonumber(arg()) do
-  local id, wait = arg(), arg()
+  local member, wait = arg(), arg()
   if wait == '-' then
-    redis.call('ZREM', prefix .. 'workflows:deadlines', id)
+    redis.call('ZREM', prefix .. 'workflows:alarms', member)
   else
     local moment = now + tonumber(wait)
-    redis.call('HSET', prefix .. 'wf:' .. id, 'd', moment)
-    redis.call('ZADD', prefix .. 'workflows:deadlines', moment, id)
+    if #member == 26 then redis.call('HSET', prefix .. 'wf:' .. member, 'd', moment) end
+    redis.call('ZADD', prefix .. 'workflows:alarms', moment, member)
   end
 end
 
@@ -111,6 +121,8 @@ for i = 1, bodies do
   records[2 * i - 1], records[2 * i] = names[i], now .. ' ' .. arg()
 end
 local all_new = bodies == 0 or redis.call('MSETNX', unpack(records)) == 1
+local consequences = at + 1
+at = consequences + 4 * tonumber(arg())
 
 local cancels = {}
 for i = 1, tonumber(arg()) do cancels[i] = { arg(), arg() } end
@@ -131,6 +143,10 @@ for _, group in ipairs(groups) do
       end
     end
   end
+end
+if ARGV[consequences] ~= '0' then
+--@include-here lib/consequences.lua
+  follow_consequences(consequences)
 end
 -- What is cancelled may have been dispatched by the same commit.
 for _, cancel in ipairs(cancels) do cancel_job(cancel[1], cancel[2], 0) end

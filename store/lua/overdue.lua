@@ -1,10 +1,23 @@
-#!lua flags=no-writes
---[[ overdue: workflows whose deadline has passed.
-  keys    1 events, 2 workflows:deadlines
-  args    1 most to name
-  reply   ids, longest overdue first
+#!lua flags=allow-oom
+--[[ overdue: moments that workflows wait for and that have passed. Those of workflows of which nothing
+     is under way any more are taken away.
+  keys    1 events, 2 workflows:alarms, 3 leader
+  args    1 term, 2 most to name
+  reply   {'ok', for each, longest overdue first: member} | {'fenced', newest term}
   events  none
 ]]
 --@include lib/base.lua
+--@include lib/term.lua
 
-return redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[1]))
+local refusal = fenced()
+if refusal then return refusal end
+local found = { 'ok' }
+local passed = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))
+for _, member in ipairs(passed) do
+  if redis.call('ZSCORE', prefix .. 'workflows:active', string.match(member, '^%S+')) then
+    found[#found + 1] = member
+  else
+    redis.call('ZREM', KEYS[2], member)
+  end
+end
+return found

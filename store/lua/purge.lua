@@ -11,7 +11,7 @@
 --@include lib/packs.lua
 --@include lib/jobs.lua
 --@include lib/term.lua
---@include lib/forgetting.lua
+--@include lib/forgetting_starts.lua
 
 local refusal = fenced()
 if refusal then return refusal end
@@ -19,31 +19,49 @@ local removed, most = 0, tonumber(ARGV[3])
 
 -- '<ended ms><letter><packs of ids>'; w for a workflow. A record of many tasks goes step by step; the
 -- walk over it is kept in its field p, as a table whose first buckets are empty does not shrink.
-local function purge_workflow(id)
+local function purge_workflow(id, packet)
   local record = prefix .. 'wf:' .. id
   local expires = tonumber(redis.call('HGET', record, 'x') or '0')
   if expires == 0 or expires > now then return true end
-  local ids, fields, more = {}, {}, false
+  if redis.call('ZSCORE', prefix .. 'workflows:active', id) then
+    -- Its hooks have not ended.
+    redis.call('HSET', record, 'x', now + 60000)
+    redis.call('ZADD', KEYS[2], now + 60000, packet)
+    return false
+  end
+  local past = forget_starts(id, most)
+  removed = removed + past
+  if past > 0 then return false end
+  local ids, fields, waits, more = {}, {}, {}, false
   local from = redis.call('HGET', record, 'p') or '0'
   local scan = redis.call('HSCAN', record, from, 'COUNT', most)
   for i = 1, #scan[2], 2 do
-    if string.sub(scan[2][i], 1, 1) == 't' then
+    local field, value = scan[2][i], scan[2][i + 1]
+    if string.find(field, '^t%d') then
       if #ids < most then
-        fields[#fields + 1] = scan[2][i]
-        ids[#ids + 1] = string.match(scan[2][i + 1], '^%a %d+ (%w+)')
+        fields[#fields + 1] = field
+        local iteration, job = string.match(value, '^%a (%d+) (%w+)')
+        ids[#ids + 1] = job
+        waits[#waits + 1] = id .. ' s ' .. string.sub(field, 2) .. ' ' .. iteration
       else
         more = true
       end
+    elseif string.find(field, '^[xg]%d') then
+      fields[#fields + 1] = field
     end
   end
   forget_jobs(ids)
   removed = removed + #ids
-  if #fields > 0 then redis.call('HDEL', record, unpack(fields)) end
+  if #waits > 0 then redis.call('ZREM', prefix .. 'workflows:alarms', unpack(waits)) end
+  for first = 1, #fields, 4000 do
+    redis.call('HDEL', record, unpack(fields, first, math.min(first + 3999, #fields)))
+  end
   if more then return false end
   if scan[1] == '0' and from ~= '0' then
     -- A server that was restarted meanwhile has another order: then the walk begins again.
     local own = 0
-    for _, value in ipairs(redis.call('HMGET', record, 'r', 's', 'c', 'd', 'e', 'x', 'p')) do
+    local names = { 'r', 's', 'c', 'd', 'e', 'x', 'p', 'z', 'o', 'f', 'y', 'gn' }
+    for _, value in ipairs(redis.call('HMGET', record, unpack(names))) do
       if value then own = own + 1 end
     end
     more = redis.call('HLEN', record) > own
@@ -52,7 +70,8 @@ local function purge_workflow(id)
     redis.call('HSET', record, 'p', scan[1])
     return false
   end
-  redis.call('UNLINK', record, prefix .. 'wd:' .. id)
+  redis.call('UNLINK', record, prefix .. 'wd:' .. id, prefix .. 'sg:' .. id, prefix .. 'sk:' .. id,
+    prefix .. 'sk:' .. id .. ':due')
   removed = removed + 1
   return true
 end
@@ -61,7 +80,7 @@ local packet = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1)[
 if packet then
   local letter, list = string.match(packet, '^%d+(%a)(.*)$')
   if letter == 'w' then
-    if purge_workflow(list) then redis.call('ZREM', KEYS[2], packet) end
+    if purge_workflow(list, packet) then redis.call('ZREM', KEYS[2], packet) end
   else
     local ids, past = unpack_ids(list, {}), {}
     local states = read_states(ids)

@@ -1,17 +1,11 @@
 #!lua
 --[[ submit_workflow: accepts a workflow; the leader starts it.
   keys    1 events, 2 definition (wd:<id>), 3 record (wf:<id>)
-  args    1 definition and input, 2 first header
+  args    1 definition and input, 2 first header, 3 the task that it is the child of as JSON ('' none)
   reply   1 created | 0 sent before
   events  none (workflow.started comes with the start)
 ]]
 --@include lib/base.lua
+--@include lib/accepting.lua
 
-local id = string.sub(KEYS[3], -26)
-if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
-redis.call('SET', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[3], 'r', 0, 's', ARGV[2], 'c', now)
-redis.call('ZADD', prefix .. 'workflows:active', now, id)
-redis.call('XADD', prefix .. 'inbox', '*', 'b', 's' .. US .. id)
-ring('bell!leader')
-return 1
+return accept_workflow(string.sub(KEYS[3], -26), ARGV[1], ARGV[2], ARGV[3], '') and 1 or 0

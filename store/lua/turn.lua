@@ -5,7 +5,8 @@
           5 retention of cancelled jobs in ms, 6 number of groups of alike settles,
           for each group: '<code><w|.> <attempt> <run>', token, number, packs of its jobs, their
                           ident (with w: id US ident of each, joined by RS), then the tail of each
-            codes  C completed, K skipped, D dead (number: retention in ms; tail: result or why)
+            codes  C completed, N completed, and its workflow is to go on as a new one, K skipped,
+                   D dead (number: retention in ms; tail: result or why)
                    R retry, r the same of a job whose max duration runs, P repeat (number: delay
                    in ms)   Z pause (number: ms, 0 by hand)
                    L hand back

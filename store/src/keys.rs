@@ -60,8 +60,10 @@ pub(crate) struct Keys {
     pub(crate) active_workflows: String,
     /// Set: workflows with effects left over from a full commit.
     pub(crate) unfinished_workflows: String,
-    /// Sorted set: workflows by deadline.
-    pub(crate) deadlines: String,
+    /// Sorted set: moments that workflows wait for.
+    pub(crate) alarms: String,
+    /// Stream: what instances in other shards must be told.
+    pub(crate) outbox: String,
     /// Hash: facts that hold for the whole namespace; on shard 0.
     pub(crate) meta: String,
     /// Stream: of the bench, while it measures its reference.
@@ -111,7 +113,8 @@ impl Keys {
             waiting: key("waiting"),
             active_workflows: key("workflows:active"),
             unfinished_workflows: key("workflows:unfinished"),
-            deadlines: key("workflows:deadlines"),
+            alarms: key("workflows:alarms"),
+            outbox: key("outbox"),
             meta: key("meta"),
             reference: key("bench"),
             recovering: key("recovering"),
@@ -131,6 +134,13 @@ impl Keys {
         format!("{}j:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
+    /// Hash: how jobs of one stem stand between their runs; and the field of this one.
+    pub(crate) fn state(&self, id: JobId) -> (String, String) {
+        let mut buffer = [0; 26];
+        let (stem, last) = id.bare(&mut buffer).split_at(25);
+        (format!("{}s:{stem}", self.prefix), last.to_owned())
+    }
+
     /// String: the definition and input of a workflow; written once.
     pub(crate) fn workflow_definition(&self, id: WorkflowId) -> String {
         format!("{}wd:{}", self.prefix, id.bare(&mut [0; 26]))
@@ -139,6 +149,21 @@ impl Keys {
     /// Hash: the header of a workflow, and one field per task that was dispatched.
     pub(crate) fn workflow(&self, id: WorkflowId) -> String {
         format!("{}wf:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: starts of a workflow's tasks that are over.
+    pub(crate) fn workflow_history(&self, id: WorkflowId) -> String {
+        format!("{}wh:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: signals that no task of a workflow has taken.
+    pub(crate) fn signals(&self, id: WorkflowId) -> String {
+        format!("{}sg:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: the keys that signals of a workflow were sent with.
+    pub(crate) fn signal_keys(&self, id: WorkflowId) -> String {
+        format!("{}sk:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Stream: the waiting jobs of one lane, `<tier>:<task type>:<version>`.

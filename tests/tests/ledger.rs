@@ -9,18 +9,19 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
-    LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
-    Turn, TurnReply,
+    Alarm, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes,
+    Ledger, LedgerError, Nodes, Outbox, Overview, Page, Post, ReadAhead, Retention, StoredInstance,
+    TaskOutcome, Timers, Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
-use paceline_store::Store;
 use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
+use paceline_store::calls::workflow::{SignalRefusal, SteerRefusal};
+use paceline_store::{CallError, Store};
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
+    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName, TierWeights, UnixMillis,
     WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
@@ -78,9 +79,35 @@ impl Ledger for Elected {
         self.ledger.commit(term, turn).await
     }
 
-    async fn overdue(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
+    async fn overdue(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<(WorkflowId, Alarm)>, LedgerError> {
         self.win(term).await;
         self.ledger.overdue(term, max).await
+    }
+
+    async fn armed(
+        &self,
+        term: &Term,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.win(term).await;
+        self.ledger.armed(term, moments).await
+    }
+
+    fn shards(&self) -> u16 {
+        self.ledger.shards()
+    }
+
+    async fn results(
+        &self,
+        term: &Term,
+        jobs: &[JobId],
+    ) -> Result<Vec<Option<Bytes>>, LedgerError> {
+        self.win(term).await;
+        self.ledger.results(term, jobs).await
     }
 
     async fn unfinished(&self, term: &Term, max: usize) -> Result<Vec<WorkflowId>, LedgerError> {
@@ -104,10 +131,36 @@ impl Ledger for Elected {
     }
 }
 
+impl Outbox for Elected {
+    async fn posts(
+        &self,
+        term: &Term,
+        after: Option<&EntryId>,
+        max: usize,
+    ) -> Result<Vec<(EntryId, Post)>, LedgerError> {
+        self.win(term).await;
+        self.ledger.posts(term, after, max).await
+    }
+
+    async fn deliver(&self, term: &Term, entry: &EntryId, post: &Post) -> Result<(), LedgerError> {
+        self.win(term).await;
+        self.ledger.deliver(term, entry, post).await
+    }
+}
+
 impl Timers for Elected {
     async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
         self.win(term).await;
         self.ledger.expire_jobs(term, max).await
+    }
+}
+
+/// Whether a call changed something.
+fn changed(answer: Result<bool, CallError<SteerRefusal>>) -> bool {
+    match answer {
+        Ok(changed) => changed,
+        Err(CallError::Refused(SteerRefusal::State(_) | SteerRefusal::Ending)) => false,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -124,7 +177,8 @@ impl RedisBed {
     async fn on(backend: Backend) -> RedisBed {
         let env = Env::on(backend).await;
         let store = env.store().await;
-        let shard = ShardIndex(rand::random_range(0..store.shards()));
+        // The cases look for children in the shard of their parents.
+        let shard = ShardIndex(0);
         let worker = NodeInfo {
             node_id: node_id(),
             name: "worker".to_owned(),
@@ -156,6 +210,15 @@ impl RedisBed {
         }
     }
 
+    async fn accept(&self, definition: &WorkflowDefinition, input: Option<&Bytes>) -> WorkflowId {
+        let id = WorkflowId::from_parts(2, self.shard, rand::random());
+        let definition = serde_json::to_vec(definition).unwrap();
+        let input = input.map(|input| &input[..]);
+        let sent = self.store.submit_workflow(id, &definition, input).await;
+        assert!(sent.unwrap());
+        id
+    }
+
     /// The time by the clock that decides.
     async fn server_time(&self) -> UnixMillis {
         let beat = self.store.beat(self.shard, self.worker, None, LONG).await;
@@ -182,15 +245,35 @@ impl Bed for RedisBed {
     }
 
     async fn submit(&self, definition: &WorkflowDefinition) -> WorkflowId {
-        let id = WorkflowId::from_parts(2, self.shard, rand::random());
-        let definition = serde_json::to_vec(definition).unwrap();
-        assert!(
-            self.store
-                .submit_workflow(id, &definition, None)
-                .await
-                .unwrap()
-        );
-        id
+        self.accept(definition, None).await
+    }
+
+    async fn submit_with(&self, definition: &WorkflowDefinition, input: Bytes) -> WorkflowId {
+        self.accept(definition, Some(&input)).await
+    }
+
+    async fn signal(&self, workflow: WorkflowId, name: &SignalName, payload: Bytes) -> bool {
+        let sent = self
+            .store
+            .signal_workflow(workflow, name, &payload, None)
+            .await;
+        match sent {
+            Ok(_) => true,
+            Err(CallError::Refused(SignalRefusal::Ended(_) | SignalRefusal::Continued(_))) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn suspend(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.suspend_workflow(workflow).await)
+    }
+
+    async fn resume(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.resume_workflow(workflow).await)
+    }
+
+    async fn retry(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.retry_workflow(workflow).await.map(|()| true))
     }
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
@@ -211,8 +294,13 @@ impl Bed for RedisBed {
         }
     }
 
-    /// Claims everything that waits, settles the one and hands the others back.
     async fn end(&self, job: JobId, outcome: TaskOutcome) {
+        self.end_with(job, outcome, Bytes::from_static(b"null"))
+            .await;
+    }
+
+    /// Claims everything that waits, settles the one and hands the others back.
+    async fn end_with(&self, job: JobId, outcome: TaskOutcome, result: Bytes) {
         let serves = [Serves {
             pattern: "test".to_owned(),
             version: None,
@@ -226,14 +314,9 @@ impl Bed for RedisBed {
         };
         let claimed = self.turn(&[], Some(claim)).await;
         let settlement = match outcome {
-            TaskOutcome::Completed { skipped: false } => {
-                let result = Bytes::from_static(b"null");
-                Settlement::Completed { result }
-            }
-            TaskOutcome::Completed { skipped: true } => {
-                let reason = "nothing to do".to_owned();
-                Settlement::Skipped { reason }
-            }
+            TaskOutcome::Completed => Settlement::Completed { result },
+            TaskOutcome::Continued => Settlement::Continued { result },
+            TaskOutcome::Skipped { reason } => Settlement::Skipped { reason },
             TaskOutcome::Dead { error } => Settlement::Dead { error },
             TaskOutcome::Cancelled => panic!("workers do not cancel"),
         };

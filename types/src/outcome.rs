@@ -39,6 +39,12 @@ pub enum JobError {
         /// For readers.
         reason: String,
     },
+    /// The job completes with this as its result; as the task of a workflow it also makes the
+    /// workflow go on as a new one, with this as the input.
+    ContinueAsNew {
+        /// The input of the new workflow, as JSON.
+        input: Bytes,
+    },
     /// The handler panicked; retried by the policy.
     Panicked(String),
     /// The handler ran longer than its timeout; retried by the policy.
@@ -82,6 +88,25 @@ impl JobError {
             reason: reason.into(),
         }
     }
+
+    /// Lets the workflow go on as a new one, with the same definition and `input`.
+    ///
+    /// It takes effect when every task of the workflow has ended well, and only if the task is a
+    /// leaf: nothing depends on it. The workflow is then `continued`, and whoever waits for its
+    /// output gets that of the new one. Of any other task, and of a job outside of workflows, it
+    /// is the result and nothing more.
+    ///
+    /// An input that cannot be written as JSON makes a permanent error of it.
+    pub fn continue_as_new(input: impl serde::Serialize) -> JobError {
+        match serde_json::to_vec(&input) {
+            Ok(input) => JobError::ContinueAsNew {
+                input: Bytes::from(input),
+            },
+            Err(error) => JobError::permanent(format!(
+                "the input to continue with cannot be written as JSON: {error}"
+            )),
+        }
+    }
 }
 
 impl<E: std::error::Error> From<E> for JobError {
@@ -109,6 +134,12 @@ pub enum Settlement {
     /// Done; the result is kept.
     Completed {
         /// The handler's output, opaque.
+        result: Bytes,
+    },
+    /// Done as [`Settlement::Completed`]; its workflow is to go on as a new one with the result as
+    /// its input. Outside of a workflow there is no difference.
+    Continued {
+        /// The input of the new workflow, as JSON.
         result: Bytes,
     },
     /// Done, as there was nothing to do.
@@ -164,6 +195,7 @@ pub fn settle(
         Ok(result) => return Settlement::Completed { result },
         Err(JobError::Skip { reason }) => return Settlement::Skipped { reason },
         Err(JobError::Repeat { delay }) => return Settlement::Repeat { delay },
+        Err(JobError::ContinueAsNew { input }) => return Settlement::Continued { result: input },
         Err(JobError::Pause { after, reason }) => {
             return Settlement::Paused {
                 after,
@@ -323,6 +355,22 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Contract row 87: it is no failure, whatever the attempt.
+    #[test]
+    fn continuing_as_new_completes_with_the_input() {
+        assert_eq!(
+            settled(JobError::continue_as_new(serde_json::json!({ "n": 2 })), 3),
+            Settlement::Continued {
+                result: Bytes::from_static(br#"{"n":2}"#)
+            }
+        );
+        let pairs = std::collections::HashMap::from([((1, 2), 3)]);
+        assert!(matches!(
+            settled(JobError::continue_as_new(&pairs), 1),
+            Settlement::Dead { .. }
+        ));
     }
 
     /// Contract row 26.

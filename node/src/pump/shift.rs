@@ -300,7 +300,9 @@ impl Shift {
                 }
             }
             match settle.settlement {
-                Settlement::Completed { .. } | Settlement::Skipped { .. } => completed += 1,
+                Settlement::Completed { .. }
+                | Settlement::Continued { .. }
+                | Settlement::Skipped { .. } => completed += 1,
                 Settlement::Retry { .. } | Settlement::Paused { .. } | Settlement::Dead { .. } => {
                     failed += 1;
                 }

@@ -35,12 +35,13 @@ local function book_ends(packs, letter, retention, count)
   end
 end
 
--- Books the end of a job. `letter` is its final state, `detail` attempt US run US ident.
-local function book_end(id, letter, detail, retention, workflow, why)
+-- Books the end of a job. `letter` is its final state, `detail` attempt US run US ident; `told` is the
+-- letter for its workflow, where that is another.
+local function book_end(id, letter, detail, retention, workflow, why, told)
   if not workflow then return book_ends(id, letter, retention, 1) end
   count_ends(letter, 1)
   ended_in_workflows[#ended_in_workflows + 1] = id
-  local item = 't' .. US .. letter .. US .. id .. US .. detail
+  local item = 't' .. US .. (told or letter) .. US .. id .. US .. detail
   if letter ~= 'C' then item = item .. US .. string.sub(why or '', 1, 500) end
   send_inbox(item)
 end

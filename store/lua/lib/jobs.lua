@@ -11,8 +11,9 @@
 --         K skipped, D dead, X cancelled. x: '-' of P, 'g' in the lane of those that were granted
 --         slots; the key that it is parked at of B; due time of S, R (and Z, 0 when resumed by hand only), time of
 --         removal of C, K, D, X (0: kept).
---         tail: result of C, else why. rest: 'f<run>', the newest run whose end was refused, and
---         fields of newer versions, kept as they are.
+--         tail: result of C, else why. rest: 'f<run>', the newest run whose end was refused, 'n' of a
+--         task's job after which its workflow goes on as a new one, and fields of newer versions, kept
+--         as they are.
 -- runs    a hash, id to '<flag><node> <claimed ms> <attempt>US<run>', the token of the run. flag:
 --         '.' a job without a state record, ':' with one; once asked to stop 'c' and 'C'. Runs that
 --         one call began may share a token: it is proof together with the id.

@@ -13,7 +13,12 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
   if text then
     crashes, errors, rest = string.match(text, '^%a %d+ %d+ (%d+) (%d+) %d+ %S+([^\n]*)\n')
   end
-  local counters = run.counters
+  local counters, told = run.counters, nil
+  if code == 'N' then
+    -- Completed, and its workflow is to go on as a new one: the leader is told, and the record says it
+    -- to whoever looks later.
+    code, told, rest = 'C', 'N', rest .. ' n'
+  end
   if cancelled then
     local doom = redis.call('HGET', prefix .. 'doomed', id)
     local attempt, number = string.match(run.begins, '^(%d+)\31(%d+)')
@@ -42,7 +47,7 @@ local function settle_run(place, id, run, ident, tail, text, cancelled)
     if code == 'D' then errors = errors + 1 elseif code == 'C' then errors = '0' end
     x = removal_time(value, run.workflow)
     emit_job(ENDED[code], id, detail, code ~= 'C' and tail)
-    book_end(id, code, detail, value, run.workflow, tail)
+    book_end(id, code, detail, value, run.workflow, tail, code == 'C' and told)
     ended[place] = id
   elseif code == 'L' or (code == 'P' and value == 0) then
     code, tail, x = 'P', '', '-'

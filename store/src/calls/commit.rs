@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paceline_types::id::ID_LEN;
-use paceline_types::workflow::{Header, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{EventKind, JobId, JobSpec, ShardIndex, TaskName, TaskType, WorkflowId};
 use redis::RedisWrite as _;
 
@@ -12,11 +12,15 @@ use super::turn::{UpstreamRef, WorkflowRef};
 use super::{CallError, Fenced, expect_one_of};
 use crate::keys::Keys;
 use crate::script::{Invocation, Script};
-use crate::wire::workflow::{encode_header, encode_task};
-use crate::wire::{millis, plain};
+use crate::wire::workflow::{encode_header, encode_section, encode_task};
+use crate::wire::{alarm, millis, plain};
 use crate::{Store, StoreError};
 
+mod consequences;
 mod packing;
+
+pub use crate::wire::alarm::Alarm;
+pub use crate::wire::post::{ChildOf, Post};
 
 pub(crate) static COMMIT: Script = script!("commit");
 
@@ -49,6 +53,17 @@ pub struct Commit<'a> {
     pub header: Option<&'a Header>,
     /// Tasks that changed.
     pub tasks: &'a [(u32, TaskRecord)],
+    /// Starts of tasks that are over, kept beside the new ones.
+    pub history: &'a [(u32, TaskRecord)],
+    /// Tasks that were added; one replaces an older one of its generator.
+    pub sections: &'a [Section],
+    /// Results of what ran on no node.
+    pub conclusions: Vec<Conclusion<'a>>,
+    /// What other instances must be told, in order.
+    pub posts: Vec<Post>,
+    /// The instance that this one goes on as, and the job whose result is its input. It is made with
+    /// this commit.
+    pub successor: Option<(WorkflowId, JobId)>,
     /// Jobs to make.
     pub dispatches: Vec<Dispatch<'a>>,
     /// Jobs to cancel.
@@ -59,10 +74,56 @@ pub struct Commit<'a> {
     pub events: Vec<WorkflowEvent<'a>>,
     /// There is more to do for it, beyond this batch.
     pub more: bool,
-    /// What becomes of its deadline.
-    pub deadline: DeadlineChange,
-    /// It ends.
+    /// Moments to wait for, by the server's clock from the commit on; none: not any more.
+    pub alarms: Vec<(Alarm, Option<Duration>)>,
+    /// It comes to its outcome: its retention begins, and who waits for it is told.
     pub close: bool,
+    /// Nothing of it is under way any more: it is not among the active ones, and has no alarms.
+    pub retire: bool,
+}
+
+impl Commit<'_> {
+    /// One that changes nothing but the revision.
+    #[must_use]
+    pub fn new(workflow: WorkflowId, expected: u64) -> Self {
+        Commit {
+            workflow,
+            expected,
+            header: None,
+            tasks: &[],
+            history: &[],
+            sections: &[],
+            conclusions: Vec::new(),
+            posts: Vec::new(),
+            successor: None,
+            dispatches: Vec::new(),
+            cancels: &[],
+            reason: "",
+            events: Vec::new(),
+            more: false,
+            alarms: Vec::new(),
+            close: false,
+            retire: false,
+        }
+    }
+}
+
+/// The result of what ran on no node. One that is there already stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Conclusion<'a> {
+    /// Under which job it is kept; that has no record beside it.
+    pub job: JobId,
+    /// What.
+    pub result: ConcludedBy<'a>,
+}
+
+/// Where a concluded result comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum ConcludedBy<'a> {
+    /// It is this JSON.
+    Value(&'a [u8]),
+    /// It is the payload of a signal, which is taken by that.
+    Signal(u64),
 }
 
 /// The job of a task.
@@ -83,22 +144,11 @@ pub struct Dispatch<'a> {
 pub struct WorkflowEvent<'a> {
     /// What happened.
     pub kind: &'a EventKind,
-    /// The task, its type, its job and its iteration; none for the workflow itself.
-    pub task: Option<(&'a TaskName, &'a TaskType, JobId, u32)>,
+    /// The task, its type (none where it runs on no node), its job and its iteration; none for the
+    /// workflow itself.
+    pub task: Option<(&'a TaskName, Option<&'a TaskType>, JobId, u32)>,
     /// Why.
     pub error: Option<&'a str>,
-}
-
-/// What becomes of a deadline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeadlineChange {
-    /// Stays.
-    #[default]
-    Keep,
-    /// Passes after this, by the server's clock.
-    Arm(Duration),
-    /// There is none any more.
-    Disarm,
 }
 
 /// What became of one commit.
@@ -142,7 +192,7 @@ impl Store {
                 .filter(|(index, _)| matches!(outcomes[*index], Committed::At(_)))
                 .unzip();
             let whole = !outcomes.contains(&Committed::Stale);
-            let call = self.commit_call(keys, term, batch, &commits, whole);
+            let call = self.commit_call(keys, term, batch, &commits, whole)?;
             let value = self.link.call(&call).await?;
             let (answer, mut reply) = expect_one_of("commit", value, &["ok", "differs"])?;
             if answer == "ok" {
@@ -168,7 +218,7 @@ impl Store {
         batch: &Batch<'_>,
         commits: &[&Commit<'_>],
         whole: bool,
-    ) -> Invocation {
+    ) -> Result<Invocation, StoreError> {
         let mut call = Invocation::with_capacity(
             &COMMIT,
             &[&keys.events, &keys.inbox, &keys.leader],
@@ -188,6 +238,7 @@ impl Store {
         }
         add_marks(&mut call, commits);
         packing::add_jobs(&mut call, commits);
+        consequences::add(&mut call, commits)?;
         call.arg(
             commits
                 .iter()
@@ -211,7 +262,7 @@ impl Store {
         add_ids(&mut call, unmarked.iter().copied());
         let (after, count) = batch.read_ahead.unwrap_or((None, 0));
         call.arg(after.unwrap_or_default()).arg(count);
-        call
+        Ok(call)
     }
 }
 
@@ -231,7 +282,8 @@ fn add_ids(call: &mut Invocation, workflows: impl Iterator<Item = WorkflowId> + 
 
 /// What changes in the record of a workflow.
 fn add_fields(call: &mut Invocation, commit: &Commit<'_>) {
-    let pairs = 1 + usize::from(commit.header.is_some()) + commit.tasks.len();
+    let pairs =
+        1 + usize::from(commit.header.is_some()) + commit.tasks.len() + commit.sections.len();
     call.arg(pairs).arg("r").arg(commit.expected + 1);
     if let Some(header) = commit.header {
         call.arg("s").arg(encode_header(header));
@@ -240,28 +292,41 @@ fn add_fields(call: &mut Invocation, commit: &Commit<'_>) {
         call.write_arg_fmt(format_args!("t{index}"));
         call.arg(encode_task(commit.workflow, *index, record));
     }
+    for section in commit.sections {
+        call.write_arg_fmt(format_args!("x{}", section.generator));
+        call.arg(encode_section(section));
+    }
 }
 
-/// Which of the workflows end, are given deadlines, and have more to do.
+/// Which of the workflows end, what they wait for, and which have more to do.
 fn add_marks(call: &mut Invocation, commits: &[&Commit<'_>]) {
     let those = |wanted: fn(&Commit<'_>) -> bool| {
         let of = move |commit: &&&Commit<'_>| wanted(commit);
         commits.iter().filter(of).map(|commit| commit.workflow)
     };
     add_ids(call, those(|commit| commit.close));
-    let deadlines = commits.iter().filter_map(|commit| {
-        let wait = match commit.deadline {
-            _ if commit.close => "-".to_owned(),
-            DeadlineChange::Keep => return None,
-            DeadlineChange::Disarm => "-".to_owned(),
-            DeadlineChange::Arm(after) => millis(after).to_string(),
+    add_ids(call, those(|commit| commit.retire));
+    // What is retired waits for nothing: the script sees to it, but for its signals.
+    let alarms = || {
+        let of = |commit: &&Commit<'_>| {
+            let (workflow, retired) = (commit.workflow, commit.retire);
+            let alarms = commit.alarms.clone().into_iter();
+            alarms.filter_map(move |(which, wait)| match (retired, which) {
+                (false, _) => Some((alarm::encode(workflow, which), wait)),
+                (true, Alarm::Signal { .. }) => Some((alarm::encode(workflow, which), None)),
+                (true, Alarm::Deadline | Alarm::Retry) => None,
+            })
         };
-        Some((commit.workflow, wait))
-    });
-    call.arg(deadlines.clone().count());
-    for (workflow, wait) in deadlines {
-        call.arg(workflow.bare(&mut [0; ID_LEN]) as &str).arg(wait);
+        commits.iter().flat_map(of)
+    };
+    call.arg(alarms().count());
+    for (member, wait) in alarms() {
+        call.arg(member);
+        match wait {
+            None => call.arg("-"),
+            Some(after) => call.arg(millis(after)),
+        };
     }
-    add_ids(call, those(|commit| commit.more && !commit.close));
-    add_ids(call, those(|commit| !commit.more || commit.close));
+    add_ids(call, those(|commit| commit.more && !commit.retire));
+    add_ids(call, those(|commit| !commit.more || commit.retire));
 }

@@ -25,8 +25,10 @@ pub struct Survey {
     pub inbox: usize,
     /// Workflows with effects left over.
     pub unfinished: usize,
-    /// A deadline has passed.
+    /// A moment has passed that a workflow waits for.
     pub overdue: bool,
+    /// Something waits to be told to other shards.
+    pub outbox: bool,
     /// When the next delayed job is due, or a limit has its next token.
     pub next_due_in: Option<Duration>,
     /// A lease ran out, or a dead node still holds runs.
@@ -80,7 +82,7 @@ impl Store {
             &keys.events,
             &keys.inbox,
             &keys.unfinished_workflows,
-            &keys.deadlines,
+            &keys.alarms,
             &keys.delayed,
             &keys.leases,
             &keys.ended,
@@ -91,6 +93,7 @@ impl Store {
             &keys.groups_due,
             &keys.due_schedules,
             &keys.ended_schedules,
+            &keys.outbox,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);
@@ -106,6 +109,7 @@ impl Store {
             next_timer_in: due_in(reply.int()?),
             next_group_in: due_in(reply.int()?),
             next_firing_in: due_in(reply.int()?),
+            outbox: reply.int()? == 1,
         })
     }
 

@@ -93,7 +93,7 @@ impl Store {
 }
 
 /// Puts a job together; none when its record is gone.
-fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreError> {
+pub(super) fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreError> {
     if reading.record.is_empty() {
         return Ok(None);
     }

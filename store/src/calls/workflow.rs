@@ -1,21 +1,30 @@
 //! Accepting, cancelling, loading and viewing workflows.
 
 use bytes::Bytes;
-use paceline_types::workflow::{
-    Header, Plan, TaskRecord, TaskState, Workflow, WorkflowDefinition, WorkflowStatus,
-};
-use paceline_types::{Job, JobId, JobStatus, ShardIndex, UnixMillis, WorkflowId};
+use paceline_types::workflow::{Header, Section, TaskRecord, WorkflowStatus};
+use paceline_types::{ShardIndex, SignalName, UnixMillis, WorkflowId};
 use redis::Value;
 
-use super::turn::upstream_result;
-use super::{CallError, MAX_BATCH};
+use super::CallError;
+use super::commit::ChildOf;
 use crate::script::{Invocation, Script};
 use crate::wire::plain;
 use crate::wire::reply::{Reply, bytes_of, text_of};
 use crate::wire::workflow::{
-    encode_definition, encode_header, ended_status, parse_definition, parse_header, parse_task,
+    encode_definition, encode_header, ended_status, parse_definition, parse_header, parse_section,
+    parse_task,
 };
 use crate::{Store, StoreError};
+
+mod results;
+mod signals;
+mod steer;
+mod tasks;
+mod view;
+
+pub use signals::{MAX_SIGNALS, SIGNAL_KEY_RETENTION, SignalRefusal};
+pub use steer::SteerRefusal;
+pub(crate) use view::{header_view, max_attempts};
 
 pub(crate) static SUBMIT_WORKFLOW: Script = script!("submit_workflow");
 pub(crate) static CANCEL_WORKFLOW: Script = script!("cancel_workflow");
@@ -29,6 +38,9 @@ pub enum WorkflowRefusal {
     /// It has ended.
     #[error("the workflow is {0} already")]
     Ended(WorkflowStatus),
+    /// It has ended well and went on as this one.
+    #[error("the workflow went on as {0}; ask that one")]
+    Continued(WorkflowId),
 }
 
 /// A workflow as it is kept.
@@ -40,10 +52,22 @@ pub struct StoredWorkflow {
     pub input: Option<Bytes>,
     /// Where it stands.
     pub header: Header,
+    /// It was retried by hand, which its header does not say yet.
+    pub retried: bool,
     /// Grows with every commit.
     pub revision: u64,
     /// Tasks that were dispatched or ended, by index.
     pub tasks: Vec<(u32, TaskRecord)>,
+    /// The newest section of each generator, by their first index.
+    pub sections: Vec<Section>,
+    /// Signals that no task has taken, by number.
+    pub signals: Vec<(u64, SignalName)>,
+    /// When it was suspended, if it is.
+    pub suspended_at: Option<UnixMillis>,
+    /// The task that it is the child of.
+    pub child_of: Option<ChildOf>,
+    /// The instance that went on as this one.
+    pub continued_from: Option<WorkflowId>,
     /// When it was accepted.
     pub created_at: UnixMillis,
     /// When it times out.
@@ -64,15 +88,45 @@ impl Store {
         definition: &[u8],
         input: Option<&[u8]>,
     ) -> Result<bool, StoreError> {
+        self.accept(id, definition, input, None).await
+    }
+
+    /// The same of the child of a task of another workflow, in any shard.
+    ///
+    /// # Errors
+    /// When there was no answer: the same call may be sent again.
+    pub async fn submit_child(
+        &self,
+        id: WorkflowId,
+        definition: &[u8],
+        input: Option<&[u8]>,
+        of: &ChildOf,
+    ) -> Result<bool, StoreError> {
+        self.accept(id, definition, input, Some(of)).await
+    }
+
+    async fn accept(
+        &self,
+        id: WorkflowId,
+        definition: &[u8],
+        input: Option<&[u8]>,
+        of: Option<&ChildOf>,
+    ) -> Result<bool, StoreError> {
         let keys = self.keys(id.shard())?;
         let names = [
             keys.events.clone(),
             keys.workflow_definition(id),
             keys.workflow(id),
         ];
+        let of = match of {
+            None => String::new(),
+            Some(of) => serde_json::to_string(of)
+                .map_err(|error| StoreError::protocol("submit_workflow", "an origin", &error))?,
+        };
         let mut call = Invocation::new(&SUBMIT_WORKFLOW, &names);
         call.bytes(&encode_definition(definition, input))
-            .arg(encode_header(&Header::NEW));
+            .arg(encode_header(&Header::NEW))
+            .arg(of);
         Ok(text_of("submit_workflow", self.link.call(&call).await?)? == "1")
     }
 
@@ -97,6 +151,9 @@ impl Store {
             "ended" => {
                 let letter = reply.text()?;
                 match ended_status(&letter) {
+                    Some(WorkflowStatus::Continued) => Err(CallError::Refused(
+                        WorkflowRefusal::Continued(id.of_successor()),
+                    )),
                     Some(status) => Err(CallError::Refused(WorkflowRefusal::Ended(status))),
                     None => Ok(reply.unknown(&letter)?),
                 }
@@ -145,77 +202,11 @@ impl Store {
         let record = bytes_of("GET", self.link.command(&command).await?)?;
         Ok(parse_definition(&record).and_then(|(_, input)| input))
     }
+}
 
-    /// How a workflow stands, with all its tasks; none when there is no such workflow.
-    ///
-    /// The states of running tasks are read after the workflow itself, so a task may be seen a
-    /// step further than its workflow.
-    ///
-    /// # Errors
-    /// When there was no answer.
-    pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, StoreError> {
-        let Some(stored) = self
-            .load_workflows(id.shard(), &[id])
-            .await?
-            .pop()
-            .flatten()
-        else {
-            return Ok(None);
-        };
-        let plan = plan_of(&stored)?;
-        let jobs: Vec<JobId> = stored
-            .tasks
-            .iter()
-            .map(|(index, record)| JobId::of_task(id, *index, record.iteration()))
-            .collect();
-        let found = self.jobs(&jobs).await?;
-        let mut view = header_view(id, plan.name(), &stored);
-        view.tasks = task_views(&plan, &stored, jobs.into_iter().zip(found));
-        if view.status == WorkflowStatus::Completed {
-            let results = self.leaf_results(id, &plan, &stored).await?;
-            view.output = Some(plan.output(&results));
-        }
-        Ok(Some(view))
-    }
-
-    async fn leaf_results(
-        &self,
-        id: WorkflowId,
-        plan: &Plan,
-        stored: &StoredWorkflow,
-    ) -> Result<Vec<Option<Bytes>>, StoreError> {
-        let records: std::collections::HashMap<u32, &TaskRecord> = stored
-            .tasks
-            .iter()
-            .map(|(index, record)| (*index, record))
-            .collect();
-        let jobs: Vec<Option<JobId>> = plan
-            .leaves()
-            .iter()
-            .map(|leaf| {
-                let record = records.get(leaf)?;
-                Some(JobId::of_task(id, *leaf, record.iteration()))
-            })
-            .collect();
-        let ids: Vec<JobId> = jobs.iter().flatten().copied().collect();
-        let mut states = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(MAX_BATCH) {
-            states.extend(
-                self.readings(id.shard(), chunk)
-                    .await?
-                    .into_iter()
-                    .map(|read| read.state),
-            );
-        }
-        let mut states = states.into_iter();
-        Ok(jobs
-            .into_iter()
-            .map(|job| {
-                job.and_then(|_| states.next())
-                    .and_then(|state| upstream_result(&state))
-            })
-            .collect())
-    }
+/// Names one call, so that a script knows it again when the connection sends it a second time.
+fn new_call_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, StoreError> {
@@ -238,8 +229,14 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         definition,
         input,
         header: Header::NEW,
+        retried: false,
         revision: 0,
         tasks: Vec::new(),
+        sections: Vec::new(),
+        signals: Vec::new(),
+        suspended_at: None,
+        child_of: None,
+        continued_from: None,
         created_at: 0,
         deadline: None,
         ended_at: None,
@@ -249,102 +246,42 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         let value = fields.text()?;
         match name.as_str() {
             "r" => workflow.revision = value.parse().map_err(|_| broken())?,
-            "s" => workflow.header = parse_header(&value).ok_or_else(broken)?,
+            "s" => {
+                workflow.header = parse_header(&value).ok_or_else(broken)?;
+                workflow.retried = value.starts_with('R') && workflow.header.stage.is_closed();
+            }
             "c" => workflow.created_at = value.parse().map_err(|_| broken())?,
             "d" => workflow.deadline = value.parse().ok(),
             "e" => workflow.ended_at = value.parse().ok(),
-            _ => {
-                let index = name.strip_prefix('t').and_then(|index| index.parse().ok());
-                if let Some(index) = index {
-                    workflow
-                        .tasks
-                        .push((index, parse_task(&value).ok_or_else(broken)?));
-                }
+            "z" => workflow.suspended_at = Some(value.parse().map_err(|_| broken())?),
+            "o" => workflow.child_of = Some(serde_json::from_str(&value).map_err(|_| broken())?),
+            "f" => {
+                workflow.continued_from =
+                    Some(WorkflowId::from_bare(&value).map_err(|_| broken())?);
             }
+            _ => numbered(&mut workflow, &name, &value).ok_or_else(broken)?,
         }
     }
     workflow.tasks.sort_by_key(|(index, _)| *index);
+    workflow.sections.sort_by_key(|section| section.base);
+    workflow.signals.sort_by_key(|(number, _)| *number);
     Ok(Some(workflow))
 }
 
-fn plan_of(stored: &StoredWorkflow) -> Result<Plan, StoreError> {
-    let text = String::from_utf8_lossy(&stored.definition);
-    let broken = |problem: &dyn std::fmt::Display| {
-        StoreError::protocol("GET", "a definition", &problem.to_string())
-    };
-    let definition = WorkflowDefinition::from_json(&text).map_err(|error| broken(&error))?;
-    Plan::restore(&definition).map_err(|errors| match errors.first() {
-        Some(error) => broken(error),
-        None => broken(&"nothing"),
-    })
-}
-
-/// Everything of a workflow but its tasks and its output.
-pub(crate) fn header_view(id: WorkflowId, name: &str, stored: &StoredWorkflow) -> Workflow {
-    let stage = &stored.header.stage;
-    Workflow {
-        id,
-        workflow_name: name.to_owned(),
-        status: stage.status(),
-        error: stage.ending().map(ToString::to_string),
-        tasks: Vec::new(),
-        input: stored.input.clone(),
-        output: None,
-        created_at: stored.created_at,
-        deadline: stored.deadline,
-        completed_at: stored.ended_at,
-    }
-}
-
-fn task_views(
-    plan: &Plan,
-    stored: &StoredWorkflow,
-    jobs: impl Iterator<Item = (JobId, Option<Job>)>,
-) -> Vec<TaskState> {
-    // Whatever was never dispatched never will be, once the workflow ends.
-    let waiting = match stored.header.stage.ending() {
-        Some(_) => JobStatus::Cancelled,
-        None => JobStatus::Pending,
-    };
-    let mut views: Vec<TaskState> = plan
-        .tasks()
-        .iter()
-        .zip(0..)
-        .map(|(task, index)| TaskState {
-            name: task.name.clone(),
-            task_type: task.task_type().cloned(),
-            status: waiting,
-            job_id: None,
-            depends_on: plan
-                .dependencies(index)
-                .iter()
-                .map(|&dependency| plan.task(dependency).name.clone())
-                .collect(),
-            error: None,
-            attempt: 0,
-            started_at: None,
-            finished_at: None,
-            skipped: false,
-        })
-        .collect();
-    for ((index, record), (job_id, job)) in stored.tasks.iter().zip(jobs) {
-        let Some(view) = usize::try_from(*index)
-            .ok()
-            .and_then(|index| views.get_mut(index))
-        else {
-            continue;
-        };
-        view.job_id = Some(job_id);
-        view.error = record.error().map(str::to_owned);
-        view.skipped = matches!(record, TaskRecord::Skipped { .. });
-        if let Some(job) = job {
-            view.attempt = job.attempt;
-            view.started_at = job.started_at;
-            view.finished_at = job.completed_at;
-            view.error = view.error.take().or(job.last_error);
-            view.status = job.status;
+/// Reads a field of which there are several; others are of no concern here.
+fn numbered(workflow: &mut StoredWorkflow, name: &str, value: &str) -> Option<()> {
+    let mut letters = name.chars();
+    match (letters.next(), letters.as_str().parse::<u64>()) {
+        (Some('t'), Ok(index)) => {
+            let index = u32::try_from(index).ok()?;
+            workflow.tasks.push((index, parse_task(value)?));
         }
-        view.status = record.final_status().unwrap_or(view.status);
+        (Some('x'), Ok(_)) => workflow.sections.push(parse_section(value)?),
+        (Some('g'), Ok(number)) => {
+            let name = SignalName::new(value).ok()?;
+            workflow.signals.push((number, name));
+        }
+        _ => {}
     }
-    views
+    Some(())
 }

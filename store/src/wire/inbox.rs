@@ -1,17 +1,24 @@
 //! Entries of the orchestrator's inbox. `lua/lib/endings.lua` writes them.
 
-use paceline_types::{JobId, TaskName, WorkflowId};
+use paceline_types::{JobId, SignalName, TaskName, WorkflowId};
+use serde::{Deserialize, Serialize};
 
 use super::event::whole;
 use super::{RS, US};
 
 /// How the job of a task ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TaskEnd {
     /// Well.
     Completed,
+    /// Well, and its handler wants the workflow to go on as a new one.
+    Continued,
     /// Well, with nothing to do.
-    Skipped,
+    Skipped {
+        /// Why, cut to a readable length.
+        reason: String,
+    },
     /// It is dead.
     Dead {
         /// Why, cut to a readable length.
@@ -48,6 +55,19 @@ pub enum InboxItem {
         /// The caller's words.
         reason: String,
     },
+    /// A signal was accepted.
+    Signal {
+        /// By which workflow.
+        workflow: WorkflowId,
+        /// Its number.
+        number: u64,
+        /// Its name.
+        name: SignalName,
+    },
+    /// A caller wants what failed of a workflow to be tried again.
+    Retry(WorkflowId),
+    /// A workflow was suspended or resumed.
+    Look(WorkflowId),
     /// Not understood.
     Unreadable(String),
 }
@@ -72,7 +92,10 @@ pub(crate) fn parse(field: &str, packed: &str) -> Vec<InboxItem> {
 pub(crate) fn end_of(letter: char, why: &str) -> Option<TaskEnd> {
     Some(match letter {
         'C' => TaskEnd::Completed,
-        'K' => TaskEnd::Skipped,
+        'N' => TaskEnd::Continued,
+        'K' => TaskEnd::Skipped {
+            reason: why.to_owned(),
+        },
         'D' => TaskEnd::Dead {
             error: why.to_owned(),
         },
@@ -91,6 +114,15 @@ fn parse_item(item: &str) -> Option<InboxItem> {
             workflow: WorkflowId::from_bare(fields.next()?).ok()?,
             reason: fields.next().unwrap_or_default().to_owned(),
         }),
+        "g" => Some(InboxItem::Signal {
+            workflow: WorkflowId::from_bare(fields.next()?).ok()?,
+            number: fields.next()?.parse().ok()?,
+            name: SignalName::new(fields.next()?).ok()?,
+        }),
+        "y" => Some(InboxItem::Retry(
+            WorkflowId::from_bare(fields.next()?).ok()?,
+        )),
+        "k" => Some(InboxItem::Look(WorkflowId::from_bare(fields.next()?).ok()?)),
         "t" => {
             let letter = fields.next()?.chars().next()?;
             let job = JobId::from_bare(fields.next()?).ok()?;
@@ -114,6 +146,28 @@ fn parse_item(item: &str) -> Option<InboxItem> {
 mod tests {
     use super::*;
     use paceline_types::ShardIndex;
+
+    #[test]
+    fn what_callers_want_and_how_runs_end_reads_back() {
+        let workflow = WorkflowId::from_parts(1, ShardIndex(0), 4);
+        let w = workflow.bare(&mut [0; 26]).to_owned();
+        let packed = format!("g\u{1f}{w}\u{1f}17\u{1f}paid\u{1e}y\u{1f}{w}\u{1e}k\u{1f}{w}");
+        assert_eq!(
+            parse("b", &packed),
+            [
+                InboxItem::Signal {
+                    workflow,
+                    number: 17,
+                    name: SignalName::new("paid").expect("name"),
+                },
+                InboxItem::Retry(workflow),
+                InboxItem::Look(workflow),
+            ]
+        );
+        assert_eq!(end_of('N', ""), Some(TaskEnd::Continued));
+        let reason = "no news".to_owned();
+        assert_eq!(end_of('K', "no news"), Some(TaskEnd::Skipped { reason }));
+    }
 
     #[test]
     fn items_read_and_what_is_not_one_is_kept() {

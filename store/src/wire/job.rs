@@ -3,7 +3,7 @@
 //! `<created ms> <ident> <policy>\n<options>\n<payload>`. The script writes the moment; the client
 //! the rest. `options` is one line of JSON, empty for a plain job: the node reads it, scripts do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,15 +28,44 @@ pub struct WorkflowRef {
     pub iteration: u32,
 }
 
-/// Whose results a job is given beside its payload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whose results a job is given beside its payload, and what its payload is composed of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamRef {
     /// Hand over an object of results by name, in place of the result itself.
-    #[serde(rename = "m", default)]
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub many: bool,
-    /// Tasks and their jobs; without a job, the task was skipped and its result is null.
-    #[serde(rename = "s")]
+    /// Tasks and their jobs; without a job, the task was skipped and its result is null. The
+    /// payload is wrapped with their results; not at all when there are none and not `many`.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<(TaskName, Option<JobId>)>,
+    /// The payload refers to other values, which are put in before it is wrapped.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
+    /// It refers to the input of the workflow.
+    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
+    pub input: bool,
+    /// Tasks that it refers to, and their jobs, as in `sources`.
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<(TaskName, Option<JobId>)>,
+}
+
+impl UpstreamRef {
+    /// Whether the handler is given the payload as it stands.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == UpstreamRef::default()
+    }
+
+    /// The jobs whose results are needed, each once, in the order in which a claim returns them.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobId> {
+        let mut seen = HashSet::new();
+        let named = self.sources.iter().chain(&self.references);
+        named
+            .filter_map(|(_, job)| *job)
+            .filter(|job| seen.insert(*job))
+            .collect()
+    }
 }
 
 /// What was asked for, as the record holds it.
@@ -128,7 +157,7 @@ pub(crate) fn encode(
         timeout_ms: spec.timeout.map(millis),
         dlq_after: spec.dlq_after,
         retention_ms: spec.retention.map(millis),
-        upstream: upstream.cloned(),
+        upstream: upstream.filter(|upstream| !upstream.is_plain()).cloned(),
         fires_at: spec.firing.as_ref().map(|firing| firing.at),
     };
     let plain = options.priority.is_none()
@@ -179,12 +208,7 @@ fn policy(spec: &JobSpec, upstream: Option<&UpstreamRef>) -> String {
         fields.push("A".to_owned());
     }
     fields.extend(spec.tags.iter().map(|tag| format!("t{tag}")));
-    let sources = pack(
-        upstream
-            .into_iter()
-            .flat_map(|upstream| &upstream.sources)
-            .filter_map(|(_, job)| *job),
-    );
+    let sources = pack(upstream.map(UpstreamRef::jobs).unwrap_or_default());
     if !sources.is_empty() {
         fields.push(format!("U{sources}"));
     }
@@ -348,7 +372,20 @@ mod tests {
                 ),
                 (TaskName::new("b").expect("name"), None),
             ],
+            template: true,
+            input: true,
+            references: vec![
+                (
+                    TaskName::new("c").expect("name"),
+                    Some(JobId::of_task(place.workflow, 2, 1)),
+                ),
+                (
+                    TaskName::new("a").expect("name"),
+                    Some(JobId::of_task(place.workflow, 0, 0)),
+                ),
+            ],
         };
+        assert_eq!(upstream.jobs().len(), 2, "each job once");
         let record = round_trip(&spec, Some(&place), Some(&upstream));
         assert_eq!(record.spec, spec);
         assert_eq!(record.workflow, Some(place));

@@ -4,12 +4,14 @@
 //! does not know stand at the end of a header and survive it. The head comments of
 //! `lua/lib/jobs.lua` and `lua/lib/events.lua` describe them for readers in any language.
 
+pub(crate) mod alarm;
 pub(crate) mod escape;
 pub(crate) mod event;
 pub(crate) mod inbox;
 pub(crate) mod job;
 pub(crate) mod limit;
 pub(crate) mod pack;
+pub(crate) mod post;
 pub(crate) mod reply;
 pub(crate) mod state;
 pub(crate) mod workflow;

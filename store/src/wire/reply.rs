@@ -92,6 +92,11 @@ impl Reply {
         self.parts.map(|part| bytes_of(what, part)).collect()
     }
 
+    /// Whether there is something, of every part left.
+    pub(crate) fn all_present(self) -> Vec<bool> {
+        self.parts.map(|part| part != Value::Nil).collect()
+    }
+
     /// Text of every part left.
     pub(crate) fn rest(self) -> Result<Vec<String>, StoreError> {
         let what = self.what;

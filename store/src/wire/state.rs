@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) at: UnixMillis,
     /// Due time or time of removal, by the letter.
     pub(crate) x: String,
+    /// Its workflow is to go on as a new one.
+    pub(crate) continues: bool,
     /// Result or reason.
     pub(crate) tail: Bytes,
 }
@@ -25,15 +27,16 @@ impl State {
         let line = record.iter().position(|&byte| byte == b'\n')?;
         let header = std::str::from_utf8(&record[..line]).ok()?;
         let mut fields = header.split(' ');
-        let mut letter = fields.next()?.chars();
+        let letter = fields.next()?.chars().next()?;
         Some(State {
-            letter: letter.next()?,
+            letter,
             attempt: fields.next()?.parse().ok()?,
             run: fields.next()?.parse().ok()?,
             crashes: fields.next()?.parse().ok()?,
             errors: fields.next()?.parse().ok()?,
             at: fields.next()?.parse().ok()?,
             x: fields.next()?.to_owned(),
+            continues: letter == 'C' && fields.any(|field| field == "n"),
             tail: record.slice(line + 1..),
         })
     }

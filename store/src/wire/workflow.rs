@@ -3,12 +3,21 @@
 //!
 //! `wd`: `<length of the definition>\n<definition><input>`, the input empty when there is none.
 //! `wf`: `r` revision, `s` `<letter> <header as JSON>`, `c` created, `d` deadline, `e` ended,
-//! `x` time of removal, `p` how far its removal came, and `t<index>`:
-//! `<letter> <iteration> <job>\n<error>`.
+//! `x` time of removal, `p` how far its removal came, `z` when it was suspended, `o` the task that it
+//! is the child of as JSON, `f` the instance that went on as this one, `y` names the call that retried
+//! it last, `gn` the number of its newest signal, and
+//!  - `t<index>`: a task, `<letter> <iteration> <job>[ <route> <evaluations>]\n<why>`
+//!  - `x<generator>`: the newest section of a generator, as JSON
+//!  - `g<number>`: the name of a signal that no task has taken.
+//!
+//! Beside it, where there is something to keep: `wh:<id>`, a hash of `<index>.<iteration>` to the
+//! record of a start that is over, which no turn of the leader reads; `sg:<id>`, a hash of pending
+//! signals, number to `<sent ms> <name>\n<payload>`; `sk:<id>` and `sk:<id>:due`, a hash and a sorted
+//! set of the keys that signals were sent with, see `lua/signal.lua`.
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, Stage, TaskRecord};
-use paceline_types::{JobId, WorkflowId, WorkflowStatus};
+use paceline_types::workflow::{Header, Section, Stage, TaskRecord};
+use paceline_types::{JobId, SignalName, UnixMillis, WorkflowId, WorkflowStatus};
 
 /// The definition with the input behind it.
 pub(crate) fn encode_definition(definition: &[u8], input: Option<&[u8]>) -> Vec<u8> {
@@ -72,6 +81,44 @@ pub(crate) fn ended_status(letter: &str) -> Option<WorkflowStatus> {
         "N" => Some(WorkflowStatus::Continued),
         _ => None,
     }
+}
+
+/// Tasks that were added, as JSON.
+pub(crate) fn encode_section(section: &Section) -> String {
+    // What was read from JSON can be written as JSON.
+    serde_json::to_string(section).unwrap_or_default()
+}
+
+pub(crate) fn parse_section(text: &str) -> Option<Section> {
+    serde_json::from_str(text).ok()
+}
+
+/// Where a workflow stands by the letter of its header.
+pub(crate) enum Standing {
+    /// In this status, unless it is suspended.
+    At(WorkflowStatus),
+    /// Its tasks are being stopped.
+    Ending,
+}
+
+pub(crate) fn standing(letter: &str) -> Option<Standing> {
+    Some(match letter {
+        "P" => Standing::At(WorkflowStatus::Pending),
+        "R" | "W" => Standing::At(WorkflowStatus::Running),
+        "E" => Standing::Ending,
+        ended => Standing::At(ended_status(ended)?),
+    })
+}
+
+/// When a pending signal was sent, its name and its payload.
+pub(crate) fn parse_signal(record: &Bytes) -> Option<(UnixMillis, SignalName, Bytes)> {
+    let line = record.iter().position(|&byte| byte == b'\n')?;
+    let (sent_at, name) = std::str::from_utf8(&record[..line]).ok()?.split_once(' ')?;
+    Some((
+        sent_at.parse().ok()?,
+        SignalName::new(name).ok()?,
+        record.slice(line + 1..),
+    ))
 }
 
 /// `<letter> <iteration> <job>[ <more>]\n<why>`; more is the route (or `-`) and how often it was

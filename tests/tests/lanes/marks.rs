@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_store::calls::cancel::Cancelled;
-use paceline_store::calls::commit::{Batch, Commit, Committed, DeadlineChange, Dispatch};
+use paceline_store::calls::commit::{Batch, Commit, Committed, Dispatch};
 use paceline_store::calls::turn::{Settle, Settled, UpstreamRef, WorkflowRef};
 use paceline_tests::eventually;
 use paceline_types::{JobId, JobSpec, JobStatus, Settlement, TaskName, WorkflowId};
@@ -157,22 +157,15 @@ impl<'a> Flow<'a> {
             },
             spec: &spec,
             upstream: source.map(|job| UpstreamRef {
-                many: false,
                 sources: vec![(TaskName::new("source").unwrap(), Some(job))],
+                ..UpstreamRef::default()
             }),
         });
         let commit = Commit {
-            workflow: self.id,
-            expected: self.revision,
-            header: None,
-            tasks: &[],
             dispatches: dispatches.collect(),
             cancels,
             reason: "enough",
-            events: Vec::new(),
-            more: false,
-            deadline: DeadlineChange::Keep,
-            close: false,
+            ..Commit::new(self.id, self.revision)
         };
         let batch = Batch {
             commits: vec![commit],

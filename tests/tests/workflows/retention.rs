@@ -12,7 +12,8 @@ use crate::theatre::{Theatre, ended};
 const SWEPT: std::time::Duration = std::time::Duration::from_secs(40);
 
 /// Keys of a shard that stay, whatever ran: bells ring again, lanes and counters remember.
-const FIXED: [&str; 13] = [
+const FIXED: [&str; 14] = [
+    "outbox",
     "events",
     "events:count",
     "inbox",

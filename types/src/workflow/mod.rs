@@ -13,7 +13,7 @@ pub use definition::{
     DefinitionError, HOOK_PREFIX, Hook, HookDefinition, ResultFrom, WorkflowDefinition,
     WorkflowHooks,
 };
-pub use instance::{TaskState, Workflow, WorkflowStatus};
+pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
     Work, object, with_upstream,

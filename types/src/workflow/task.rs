@@ -30,6 +30,18 @@ pub enum TaskKind {
     Signal,
 }
 
+impl TaskKind {
+    /// Whether it is the kind of a task that names none.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form that serde calls"
+    )]
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        *self == TaskKind::Static
+    }
+}
+
 /// Whether what a task came to is kept when its workflow is tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,7 +103,7 @@ pub struct TaskDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_from: Option<ResultFrom>,
     /// What it is.
-    #[serde(rename = "type", default, skip_serializing_if = "is_static")]
+    #[serde(rename = "type", default, skip_serializing_if = "TaskKind::is_static")]
     pub kind: TaskKind,
     /// Of a condition: the task of each route. One that the condition waits for, directly or not,
     /// begins that part of the workflow anew.
@@ -245,14 +257,6 @@ fn is_zero(value: &i64) -> bool {
 )]
 fn is_none(value: &u32) -> bool {
     *value == 0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde calls"
-)]
-fn is_static(value: &TaskKind) -> bool {
-    *value == TaskKind::Static
 }
 
 #[expect(

@@ -3,22 +3,26 @@
 //! A script pays for each argument, so what is the same for many stands once.
 
 use paceline_types::id::ID_LEN;
-use paceline_types::{EventKind, JobId, WorkflowId};
+use paceline_types::{EventKind, JobId, TaskType, WorkflowId};
 
 use super::{Commit, Dispatch, WorkflowEvent};
 use crate::script::Invocation;
 use crate::wire::pack::pack;
 use crate::wire::{RS, US, job, plain};
 
-/// The jobs of all commits, in groups of one lane, then their bodies.
+/// The plain jobs of all commits, in groups of one lane, then their bodies.
 pub(super) fn add_jobs(call: &mut Invocation, commits: &[&Commit<'_>]) {
     let dispatches: Vec<&Dispatch<'_>> = commits
         .iter()
         .flat_map(|commit| &commit.dispatches)
+        .filter(|dispatch| !dispatch.is_special())
         .collect();
     let waits = |dispatch: &Dispatch<'_>| {
         let upstream = dispatch.upstream.as_ref();
-        upstream.is_some_and(|upstream| upstream.sources.iter().any(|(_, job)| job.is_some()))
+        upstream.is_some_and(|upstream| {
+            let mut named = upstream.sources.iter().chain(&upstream.references);
+            named.any(|(_, job)| job.is_some())
+        })
     };
     let alike = |one: &&Dispatch<'_>, next: &&Dispatch<'_>| {
         job::same_lane(one.spec, next.spec) && waits(one) == waits(next)
@@ -92,6 +96,7 @@ fn write_event(items: &mut String, workflow: WorkflowId, event: &WorkflowEvent<'
         let mut buffer = [0; ID_LEN];
         let job = JobId::bare(job, &mut buffer);
         // Writing to a string does not fail.
+        let task_type = task_type.map_or("", TaskType::as_str);
         let _ = write!(items, "{US}{task}{US}{task_type}{US}{job}{US}{iteration}");
     } else if event.error.is_some() {
         items.extend([US; 4]);

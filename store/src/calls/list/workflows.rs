@@ -1,11 +1,14 @@
 //! Listing workflows: those that have not ended, then those that have, newest first.
 
-use paceline_types::{ShardIndex, WorkflowId, WorkflowStatus};
+use paceline_types::{RetryPolicy, ShardIndex, WorkflowId, WorkflowStatus};
 
 use super::walk::Walk;
 use super::{ListError, PageRequest, WorkflowPage};
-use crate::calls::workflow::header_view;
+use crate::calls::commit::Alarm;
+use crate::calls::workflow::{header_view, max_attempts};
+use crate::calls::{CallError, Fenced, expect_ok};
 use crate::script::{Invocation, Script};
+use crate::wire::alarm;
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
@@ -37,7 +40,9 @@ impl Store {
             let views = ids.into_iter().zip(found).zip(places);
             let views = views.filter_map(|((id, stored), behind)| {
                 let stored = stored?;
-                let view = header_view(id, &name_of(&stored.definition), &stored);
+                let head: Head = serde_json::from_slice(&stored.definition).unwrap_or_default();
+                let mut view = header_view(id, &head.name, &stored);
+                view.max_attempts = max_attempts(head.retry_policy.as_ref());
                 status
                     .is_none_or(|status| view.status == status)
                     .then_some((view, behind))
@@ -88,35 +93,55 @@ impl Store {
             .collect())
     }
 
-    /// Workflows of a shard whose deadline has passed by the server's clock, longest overdue first, at most
-    /// `max`.
+    /// Moments that workflows of a shard wait for and that have passed by the server's clock, longest
+    /// ago first, at most `max`. Those of workflows that are over are not told, and are gone.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// [`Fenced`], or no answer.
     pub async fn overdue_workflows(
         &self,
         shard: ShardIndex,
+        term: u64,
         max: usize,
-    ) -> Result<Vec<WorkflowId>, StoreError> {
+    ) -> Result<Vec<(WorkflowId, Alarm)>, CallError<Fenced>> {
         let keys = self.keys(shard)?;
-        let mut call = Invocation::new(&OVERDUE, &[&keys.events, &keys.deadlines]);
-        call.arg(max);
-        let found = Reply::list("overdue", self.link.call(&call).await?)?;
+        let names = [&keys.events, &keys.alarms, &keys.leader];
+        let mut call = Invocation::new(&OVERDUE, &names);
+        call.arg(term).arg(max);
+        let found = expect_ok("overdue", self.link.call(&call).await?)?;
         Ok(found
             .rest()?
             .iter()
-            .filter_map(|bare| WorkflowId::from_bare(bare).ok())
+            .filter_map(|member| alarm::parse(member))
             .collect())
+    }
+
+    /// Whether each moment is waited for, passed or not, in their order.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn armed(
+        &self,
+        shard: ShardIndex,
+        moments: &[(WorkflowId, Alarm)],
+    ) -> Result<Vec<bool>, StoreError> {
+        if moments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("ZMSCORE");
+        command.arg(&self.keys(shard)?.alarms);
+        for (workflow, which) in moments {
+            command.arg(alarm::encode(*workflow, *which));
+        }
+        let found = Reply::list("ZMSCORE", self.link.command(&command).await?)?;
+        Ok(found.all_present())
     }
 }
 
-/// The name alone: a definition may have thousands of tasks.
-fn name_of(definition: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Name {
-        name: String,
-    }
-    serde_json::from_slice::<Name>(definition)
-        .map(|name| name.name)
-        .unwrap_or_default()
+/// The head alone: a definition may have thousands of tasks.
+#[derive(Default, serde::Deserialize)]
+struct Head {
+    name: String,
+    #[serde(default)]
+    retry_policy: Option<RetryPolicy>,
 }

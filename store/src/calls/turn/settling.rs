@@ -38,7 +38,9 @@ pub(super) fn add_settles(call: &mut Invocation, settles: &[Settle]) {
         for end in group {
             let settle = end.settle;
             match &settle.settlement {
-                Settlement::Completed { result } => call.bytes(result),
+                Settlement::Completed { result } | Settlement::Continued { result } => {
+                    call.bytes(result)
+                }
                 _ => call.bytes(plain(end.why, MAX_ERROR).as_bytes()),
             };
         }
@@ -98,7 +100,13 @@ impl End<'_> {
         let delay = |delay: &Duration| millis(*delay).max(1);
         let unused = settle.attempt.saturating_sub(1);
         let (code, attempt, number, why) = match &settle.settlement {
-            Settlement::Completed { .. } => ('C', settle.attempt, retention, ""),
+            // Outside of a workflow there is nothing that could go on.
+            Settlement::Continued { .. } if settle.in_workflow => {
+                ('N', settle.attempt, retention, "")
+            }
+            Settlement::Completed { .. } | Settlement::Continued { .. } => {
+                ('C', settle.attempt, retention, "")
+            }
             Settlement::Skipped { reason } => ('K', settle.attempt, retention, reason.as_str()),
             Settlement::Retry {
                 delay: wait,
