@@ -28,7 +28,7 @@
 //! What is promised: exactly-once state transitions, exactly one event per transition,
 //! at-least-once execution of handlers, with a fencing token handed to the handler.
 //!
-//! What jobs, groups and schedules do, exactly, stands in [the reference](mod@reference).
+//! What jobs, workflows, groups and schedules do, exactly, stands in [the reference](mod@reference).
 //!
 //! * Jobs: [`Client::submit`], [`Client::submit_raw`], [`Client::submit_many`]; a [`JobHandle`]
 //!   waits for one. [`Client::job`], [`Client::jobs`], [`Client::cancel`], [`Client::retry`],
@@ -36,8 +36,11 @@
 //!   [`Client::delete`], [`Client::dead_letters`]; many at once: [`Client::bulk_cancel`],
 //!   [`Client::bulk_retry`], [`Client::bulk_delete`].
 //! * Workflows: [`Client::submit_workflow`] takes a [`WorkflowBuilder`] or a
-//!   [`WorkflowDefinition`]; [`Client::workflow`], [`Client::workflows`],
-//!   [`Client::cancel_workflow`].
+//!   [`WorkflowDefinition`], [`Client::validate`] checks one; [`Client::workflow`],
+//!   [`Client::workflows`], [`Client::task_result`], [`Client::task_results`]; [`Client::signal`], [`Client::signals`],
+//!   [`Client::ack_signal`]; [`Client::suspend_workflow`], [`Client::resume_workflow`],
+//!   [`Client::cancel_workflow`], [`Client::retry_workflow`]. A [`WorkflowHandle`] does all this
+//!   for one, and waits for it.
 //! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
 //!   [`Client::groups`], [`Client::flush_group`].
 //! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
@@ -90,12 +93,16 @@ pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
 pub use paceline_types::event::{CursorError, EventCursor};
+pub use paceline_types::handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
 pub use paceline_types::scheduled::{FiringCounts, ScheduleStatus};
 pub use paceline_types::settings::{AllSettings, Scope, ScopeError, Settings, SettingsError};
 pub use paceline_types::stats::{DayStats, Lane, Stats};
 pub use paceline_types::why::{Reason, Why};
-pub use paceline_types::workflow::{DefinitionError, ResultFrom, TaskState, Workflow};
+pub use paceline_types::workflow::{
+    DefinitionError, MapProgress, ResultFrom, ResultReuse, TaskDefinition, TaskKind, TaskResult,
+    TaskState, Workflow, WorkflowSignal,
+};
 pub use paceline_types::{
     Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
     LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, Schedule,
@@ -128,5 +135,7 @@ pub use subscribe::{
 };
 pub use why::{WhyError, WhyTarget};
 pub use workflow::{
-    CancelWorkflowError, IntoDefinition, Step, WorkflowBuilder, WorkflowHandle, WorkflowSubmitError,
+    CancelWorkflowError, HookStep, IntoDefinition, ResumeWorkflowError, RetryWorkflowError,
+    SendSignal, SignalError, Step, SuspendWorkflowError, TaskResultError, WorkflowBuilder,
+    WorkflowHandle, WorkflowSubmitError,
 };

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_store::StoreError;
+use paceline_types::workflow::WorkflowSignal;
 use paceline_types::{
-    JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
+    JobError, JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
 };
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::latch::CancelReason;
@@ -18,6 +20,9 @@ use crate::run::Run;
 
 /// Most bytes of a progress, as JSON.
 pub const MAX_PROGRESS: usize = 16 * 1024;
+
+/// Signals that are read at once.
+const SIGNALS: usize = 100;
 
 /// Why a progress was not told.
 #[derive(Debug, thiserror::Error)]
@@ -132,17 +137,77 @@ impl Context {
         self.0.deadline()
     }
 
+    /// How often that task was started afresh before: 0 in the first turn of a loop, and before the
+    /// workflow was tried again.
+    #[must_use]
+    pub fn workflow_iteration(&self) -> Option<u32> {
+        let place = self.0.claimed.record.workflow.as_ref()?;
+        Some(place.iteration)
+    }
+
     /// The input of the job's workflow, as JSON; none outside a workflow, or when it was given
-    /// none. Fetched at the first call, and kept for the run.
+    /// none. Read at the first call, and kept by the node for other tasks of the workflow.
     ///
     /// # Errors
     /// When Redis gives no answer.
     pub async fn workflow_input(&self) -> Result<Option<Bytes>, StoreError> {
-        let Some(workflow) = self.workflow_id() else {
-            return Ok(None);
-        };
-        let fetch = || self.0.kit.store.workflow_input(workflow);
-        self.0.input.get_or_try_init(fetch).await.cloned()
+        self.0.input().await
+    }
+
+    /// [`Context::workflow_input`], read as an `I`; where there is none, `null` is.
+    ///
+    /// # Errors
+    /// Permanent, with the field, when it is not an `I`; retryable when Redis gives no answer.
+    pub async fn workflow_input_as<I: DeserializeOwned>(&self) -> Result<I, JobError> {
+        let input = self.0.input().await?;
+        let input = input.as_deref().unwrap_or(b"null");
+        let mut json = serde_json::Deserializer::from_slice(input);
+        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let place = match error.path().to_string().as_str() {
+                "." => String::new(),
+                field => format!(" at `{field}`"),
+            };
+            let problem = error.into_inner();
+            JobError::permanent(format!(
+                "the input of the workflow cannot be read{place}: {problem}"
+            ))
+        })
+    }
+
+    /// Signals of the job's workflow that nobody has taken, oldest first: at most 100 of those whose
+    /// number is above `after`; none outside a workflow. They are there again the next time unless
+    /// they are taken away with [`Context::ack_signal`].
+    ///
+    /// ```
+    /// # use paceline_node::Context;
+    /// # use paceline_types::JobError;
+    /// # async fn example(context: Context) -> Result<(), JobError> {
+    /// for signal in context.signals(0).await? {
+    ///     // What it asks for comes first: it is done at least once.
+    ///     tracing::info!(name = %signal.name, "a signal");
+    ///     context.ack_signal(signal.number).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When Redis gives no answer.
+    pub async fn signals(&self, after: u64) -> Result<Vec<WorkflowSignal>, StoreError> {
+        match self.workflow_id() {
+            Some(workflow) => self.0.kit.store.signals(workflow, after, SIGNALS).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes a signal of the job's workflow away: `false` when somebody else did.
+    ///
+    /// # Errors
+    /// When Redis gives no answer; it may be called again.
+    pub async fn ack_signal(&self, number: u64) -> Result<bool, StoreError> {
+        match self.workflow_id() {
+            Some(workflow) => self.0.kit.store.ack_signal(workflow, number).await,
+            None => Ok(false),
+        }
     }
 
     /// How long the handler may give no sign of life; none when it need not give any.

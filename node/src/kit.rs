@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::handler::{HandlerFn, HandlerOptions};
 use crate::identity::Identity;
+use crate::inputs::Inputs;
 use crate::registry::{Pattern, Registry};
 use crate::slots::{Reservation, Slots};
 use crate::telemetry::HandlerMetrics;
@@ -96,6 +97,7 @@ pub(crate) struct Kit {
     pub(crate) registry: Registry,
     pub(crate) handlers: Vec<Entry>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) inputs: Inputs,
     pub(crate) tally: Tally,
     pub(crate) identity: Identity,
     /// For readers: host and process, or what the builder was given.
@@ -121,6 +123,7 @@ impl Kit {
             .map(|entry| (entry.options.concurrency, entry.options.breaker));
         Kit {
             slots: Arc::new(Slots::new(options.concurrency, limits)),
+            inputs: Inputs::default(),
             tally: Tally::default(),
             identity: Identity::default(),
             address: OnceLock::new(),

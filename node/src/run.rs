@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use paceline_store::StoreError;
 use paceline_store::calls::report;
-use paceline_store::calls::turn::{Claimed, Settle};
-use paceline_types::{JobError, NodeId, RetryPolicy, Settlement};
-use tokio::sync::OnceCell;
+use paceline_store::calls::turn::{Claimed, Composition, Settle};
+use paceline_types::{JobError, NodeId, Outcome, RetryPolicy, Settlement};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::breaker::Verdict;
+use crate::compose;
 use crate::context::Context;
 use crate::execute::{self, End, Limits};
 use crate::identity::Incarnation;
@@ -35,7 +36,6 @@ pub(crate) struct Run {
     pub(crate) timeout: Option<Duration>,
     pub(crate) started: Instant,
     pub(crate) signal: CancelSignal,
-    pub(crate) input: OnceCell<Option<Bytes>>,
     pub(crate) signs: Signs,
     /// Where it says that it has something to tell.
     pub(crate) reports: Arc<Reports>,
@@ -71,7 +71,6 @@ impl Run {
             handler,
             started,
             signal: CancelSignal::default(),
-            input: OnceCell::new(),
             signs: Signs::default(),
             reports: Arc::clone(&incarnation.reports),
             kit: Arc::clone(kit),
@@ -136,17 +135,30 @@ impl Run {
         }
     }
 
-    /// What becomes of the job without running its handler.
-    fn refused(&self) -> Result<Bytes, Settlement> {
+    /// The input of its workflow; none outside a workflow, or when it was given none.
+    pub(crate) async fn input(&self) -> Result<Option<Bytes>, StoreError> {
+        let Some(place) = &self.claimed.record.workflow else {
+            return Ok(None);
+        };
+        let fetch = async || self.kit.store.workflow_input(place.workflow).await;
+        self.kit.inputs.of(place.workflow, fetch).await
+    }
+
+    /// What its handler is to be given, or what becomes of the job without running it.
+    fn given(&self) -> Result<Given, Settlement> {
         let claimed = &self.claimed;
         if let Some(error) = execute::used_up(claimed.attempt, self.max_attempts) {
             return Err(Settlement::Dead { error });
         }
-        claimed
-            .handler_payload()
-            .map_err(|missing| Settlement::Dead {
+        let payload = claimed.record.spec.payload.clone();
+        match claimed.composition() {
+            Ok(None) => Ok(Given::Payload(payload)),
+            Ok(Some(composition)) if composition.template => Ok(Given::Template(composition)),
+            Ok(Some(composition)) => Ok(Given::Payload(composition.upstream.wrap(payload))),
+            Err(missing) => Err(Settlement::Dead {
                 error: missing.to_string(),
-            })
+            }),
+        }
     }
 
     fn settlement(&self, end: End) -> Settlement {
@@ -160,6 +172,14 @@ impl Run {
             self.kit.options.max_payload,
         )
     }
+}
+
+/// What a handler is given.
+enum Given {
+    /// These bytes.
+    Payload(Bytes),
+    /// The payload, once the values that it refers to are put in.
+    Template(Composition),
 }
 
 fn policy<'a>(claimed: &'a Claimed, entry: &'a Entry) -> &'a RetryPolicy {
@@ -259,13 +279,19 @@ pub(crate) fn start(run: Arc<Run>, slot: Slot, to: UnboundedSender<Ended>) {
 }
 
 async fn drive(run: &Arc<Run>) -> (Settlement, Verdict) {
-    let payload = match run.refused() {
-        Ok(payload) => payload,
+    let given = match run.given() {
+        Ok(given) => given,
         Err(settlement) => return (settlement, Verdict::Neither),
     };
     let entry = run.entry();
     let context = Context::new(Arc::clone(run));
-    let handler = Guarded::call(|| (entry.call)(context, payload));
+    let handler = match given {
+        Given::Payload(payload) => Guarded::call(|| (entry.call)(context, payload)),
+        Given::Template(composition) => {
+            let run = Arc::clone(run);
+            Guarded::call(|| Box::pin(composed(run, composition, context)))
+        }
+    };
     let end = execute::to_its_end(handler, &run.signal, run.limits(), run.silent()).await;
     entry
         .metrics
@@ -286,4 +312,12 @@ async fn drive(run: &Arc<Run>) -> (Settlement, Verdict) {
         );
     }
     (settlement, verdict)
+}
+
+/// Puts a payload together and calls the handler with it: both within the limits of the run.
+async fn composed(run: Arc<Run>, composition: Composition, context: Context) -> Outcome {
+    let payload = run.claimed.record.spec.payload.clone();
+    let limit = run.kit.options.max_payload;
+    let payload = compose::payload(&composition, payload, limit, async || run.input().await);
+    (run.entry().call)(context, payload.await?).await
 }

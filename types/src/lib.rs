@@ -11,6 +11,7 @@ pub mod audit;
 pub mod duration;
 pub mod event;
 pub mod group;
+pub mod handler;
 pub mod id;
 pub mod job;
 pub mod limit;

@@ -1,4 +1,4 @@
-//! What jobs and schedules do, exactly: pages to look things up in.
+//! What jobs, workflows, groups and schedules do, exactly: pages to look things up in.
 
 /// The life of a job: acceptance, waiting, running, its ends, and what steers it.
 pub mod jobs {
@@ -13,4 +13,9 @@ pub mod groups {
 /// When schedules fire, and what happens when firings meet.
 pub mod schedules {
     #![doc = include_str!("schedules.md")]
+}
+
+/// What workflows are made of, and how they go.
+pub mod workflows {
+    #![doc = include_str!("workflows.md")]
 }

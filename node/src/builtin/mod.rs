@@ -6,18 +6,27 @@
 //! | `noop` | anything | `null` |
 //! | `sleep` | `{"duration": "2s"}` | `null` |
 //! | `fail` | `{"error": "…", "permanent": false, "times": 2}`, all optional | `null` after `times` failures |
+//! | `route` | `{"route": 1}`, with `times` and `default` only so often, or `{"value", "cases": {"text": 0}, "default"}` | `{"route": n}`, for conditions |
+//! | `continue` | `{"input": …}` | the input; the workflow goes on as a new one with it |
 //! | `http` | `{"url", "method", "headers", "body", "timeout", "expect_status"}` | `{"status", "headers", "body"}` |
 //! | `shell` | `{"argv"` or `"script", "shell", "env", "cwd", "timeout", "input", "output_limit", "permanent_exit_codes"}` | standard output |
+//!
+//! As conditions and subflows serve `route`, a `shell` that prints `{"route": n}` or
+//! `{"tasks": […]}`, and an `echo` of such a payload. What stands beside the payload of a task with
+//! `result_from`, and of a hook, is taken apart from it; see `http` and `shell` for what they make of
+//! it.
 //!
 //! A field that a payload does not have fails the job for good, with a sentence that names it.
 //! `sleep`, `http` and `shell` give the signs of life that a job with a heartbeat timeout asks for.
 
 mod alive;
+mod continuing;
 mod echo;
 mod fail;
 mod http;
 mod noop;
 mod payload;
+mod route;
 mod run;
 mod shell;
 mod sleep;
@@ -52,6 +61,12 @@ pub fn register(node: NodeBuilder, options: BuiltinOptions) -> Result<NodeBuilde
         .handle_raw("noop", default(), async |_, _| noop::run())
         .handle_raw("fail", default(), async |context, payload| {
             fail::run(&payload, context.attempt())
+        })
+        .handle_raw("route", default(), async |context, payload| {
+            route::run(&payload, context.workflow_iteration().unwrap_or_default())
+        })
+        .handle_raw("continue", default(), async |_, payload| {
+            continuing::run(&payload)
         })
         .handle_raw("sleep", default(), async |context, payload| {
             alive(&context, sleep::run(&payload, told_to_end(&context))).await

@@ -12,19 +12,22 @@ pub(super) struct Run {
     pub(super) attempt: u32,
     /// Where it runs.
     pub(super) node: NodeId,
-    /// The workflow and the task that the job belongs to.
-    pub(super) task: Option<(WorkflowId, TaskName)>,
+    /// The workflow and the task that the job belongs to, and which start of the task it is.
+    pub(super) task: Option<(WorkflowId, TaskName, u32)>,
 }
 
 impl Run {
     /// The run of a handler.
     pub(super) fn of(context: &Context) -> Run {
-        let task = context.workflow_id().zip(context.workflow_task().cloned());
+        let task = || {
+            let name = context.workflow_task()?.clone();
+            Some((context.workflow_id()?, name, context.workflow_iteration()?))
+        };
         Run {
             job: context.job_id(),
             attempt: context.attempt(),
             node: context.node_id(),
-            task,
+            task: task(),
         }
     }
 
@@ -35,9 +38,10 @@ impl Run {
             ("PACELINE_ATTEMPT", self.attempt.to_string()),
             ("PACELINE_NODE", self.node.to_string()),
         ];
-        if let Some((workflow, task)) = &self.task {
+        if let Some((workflow, task, iteration)) = &self.task {
             variables.push(("PACELINE_WORKFLOW_ID", workflow.to_string()));
             variables.push(("PACELINE_TASK", task.to_string()));
+            variables.push(("PACELINE_ITERATION", iteration.to_string()));
         }
         variables
     }

@@ -6,7 +6,8 @@
 //! * 408, 425, 429, 500 and above, and failures of the network, are tried again by the policy.
 //! * Any other status fails the job for good, since the same request would get it again.
 //! * The body is the payload's `body` (a JSON string as its text, anything else as JSON). With
-//!   upstream results (`result_from`) it is the JSON object `{"input": <body>, "upstream": …}`.
+//!   upstream results (`result_from`) it is the JSON object `{"input": <body>, "upstream": …}`, as a
+//!   hook of a workflow `{"input": <body>, "workflow": …}`.
 
 mod answer;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use reqwest::{Client, Method, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::payload::{self, Given, handed_on};
+use super::payload::{self, Beside, Given, handed_on};
 
 /// How long a request may take, its answer included, unless the payload says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,8 +72,8 @@ impl Sender {
 
     /// Sends the request of the payload and reads the answer.
     pub(super) async fn run(&self, payload: &[u8], cancelled: impl Future<Output = ()>) -> Outcome {
-        let Given { spec, upstream } = payload::read::<Http>("http", payload)?;
-        let request = spec.request(upstream.as_deref())?;
+        let Given { spec, beside } = payload::read::<Http>("http", payload)?;
+        let request = spec.request(beside.as_ref())?;
         let limit = spec.timeout.unwrap_or(TIMEOUT);
         let exchange = async {
             let response = self.client.execute(request).await?;
@@ -88,7 +89,7 @@ impl Sender {
 }
 
 impl Http {
-    fn request(&self, upstream: Option<&RawValue>) -> Result<reqwest::Request, JobError> {
+    fn request(&self, beside: Option<&Beside>) -> Result<reqwest::Request, JobError> {
         let wrong = |place: &str, problem: &dyn std::fmt::Display| {
             payload::wrong("http", &format!("`{place}` in the payload: {problem}"))
         };
@@ -96,7 +97,7 @@ impl Http {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("url", &"it must begin with http:// or https://"));
         }
-        let body = handed_on(self.body.as_deref(), upstream);
+        let body = handed_on(self.body.as_deref(), beside);
         let method = match (&self.method, &body) {
             (Some(method), _) => Method::from_bytes(method.to_ascii_uppercase().as_bytes())
                 .map_err(|error| wrong("method", &error))?,

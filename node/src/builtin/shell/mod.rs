@@ -5,9 +5,10 @@
 //!
 //! * Standard input is the payload's `input` (a JSON string as its text, anything else as JSON);
 //!   without one, the input of the workflow. With upstream results (`result_from`) it is the JSON
-//!   object `{"input": …, "upstream": …}`.
+//!   object `{"input": …, "upstream": …}`, as a hook `{"input": …, "workflow": …}`.
 //! * Standard output that is JSON becomes the result as JSON; anything else becomes a JSON string,
-//!   without the newlines at its end.
+//!   without the newlines at its end. So a script that prints `{"route":1}` is a condition, and one
+//!   that prints `{"tasks":[…]}` a subflow.
 //! * Exit status 0 completes the job, any other fails it: for now, or for good where
 //!   `permanent_exit_codes` names it.
 //! * The program and whatever it started form one process group, which ends with the run.
@@ -105,7 +106,7 @@ pub(super) async fn run(
     workflow_input: impl AsyncFnOnce() -> Result<Option<Bytes>, JobError>,
     cancelled: impl Future<Output = ()>,
 ) -> Outcome {
-    let Given { spec, upstream } = payload::read::<Shell>("shell", payload)?;
+    let Given { spec, beside } = payload::read::<Shell>("shell", payload)?;
     let mut command = spec.command()?;
     let limit = spec.output_limit()?;
     let default_input = match spec.input {
@@ -113,7 +114,7 @@ pub(super) async fn run(
         None => workflow_input().await?.and_then(as_raw),
     };
     let input = spec.input.as_deref().or(default_input.as_deref());
-    let stdin = handed_on(input, upstream.as_deref()).unwrap_or_default();
+    let stdin = handed_on(input, beside.as_ref()).unwrap_or_default();
 
     command
         .stdin(Stdio::piped())

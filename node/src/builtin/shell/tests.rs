@@ -15,6 +15,7 @@ fn a_run() -> Run {
         task: Some((
             WorkflowId::from_parts(3, ShardIndex(0), 3),
             TaskName::new("count").expect("name"),
+            4,
         )),
     }
 }
@@ -106,6 +107,9 @@ async fn standard_input_follows_the_rule() {
     let upstream = json!({"upstream": {"x": [1]}, "original": with(json!(7))});
     let handed = json!({"input": 7, "upstream": {"x": [1]}});
     assert_eq!(result(upstream).await, handed);
+    let hook = json!({"original": with(json!(7)), "workflow": {"status": "failed"}});
+    let handed = json!({"input": 7, "workflow": {"status": "failed"}});
+    assert_eq!(result(hook).await, handed);
 
     let bytes = with_workflow_input(cat, Some(r#"{"day":3}"#)).await;
     assert_eq!(bytes.as_deref(), Ok(&br#"{"day":3}"#[..]));
@@ -132,14 +136,17 @@ async fn input_and_output_larger_than_a_pipe_flow_at_once() {
 async fn the_environment_names_the_run_and_takes_additions() {
     let folder = tempfile::tempdir().expect("folder");
     let script = "echo $PACELINE_JOB_ID $PACELINE_ATTEMPT $PACELINE_WORKFLOW_ID $PACELINE_TASK \
-                  $PACELINE_NODE $EXTRA; pwd -P";
+                  $PACELINE_ITERATION $PACELINE_NODE $EXTRA; pwd -P";
     let printed = result(json!({
         "script": script, "env": {"EXTRA": "more"}, "cwd": folder.path(),
     }))
     .await;
     let run = a_run();
-    let (workflow, task) = run.task.expect("task");
-    let first = format!("{} 2 {workflow} {task} {} more", run.job, run.node);
+    let (workflow, task, iteration) = run.task.expect("task");
+    let first = format!(
+        "{} 2 {workflow} {task} {iteration} {} more",
+        run.job, run.node
+    );
     let cwd = folder.path().canonicalize().expect("path");
     assert_eq!(printed, json!(format!("{first}\n{}", cwd.display())));
 }
