@@ -115,6 +115,12 @@ impl Shape {
                 break;
             }
         }
+        // All of a loop is done when its condition's turn comes, also after a retry in which a task
+        // runs again while those behind it are done.
+        for (&(_, condition), body) in &bodies {
+            let others = body.iter().filter(|task| **task != condition);
+            edges.extend(others.map(|&task| (task, condition)));
+        }
         let mut waits = vec![BTreeSet::new(); count];
         for (before, after) in edges {
             waits[after].insert(before);

@@ -80,7 +80,11 @@ impl Run {
             match self.leader.tick().await {
                 Ok(true) => idle = 0,
                 Ok(false) if self.ledger.inbox_len() > 0 => idle = 0,
-                Ok(false) => idle += 1,
+                Ok(false) => {
+                    // As the loop does when its look at everything finds marks.
+                    self.leader.workflows.resume();
+                    idle += 1;
+                }
                 Err(_) => {
                     idle = 0;
                     // Mostly the next leader knows nothing of this one.
