@@ -9,9 +9,9 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Alarm, Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger,
-    LedgerError, Nodes, Overview, Page, ReadAhead, Retention, StoredInstance, TaskOutcome, Timers,
-    Turn, TurnReply,
+    Alarm, BatchAlarm, Batches, Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase,
+    JobsExpired, Lanes, Ledger, LedgerError, Nodes, Overview, Page, ReadAhead, Retention,
+    StoredBatch, StoredInstance, TaskOutcome, Timers, Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::Store;
@@ -20,7 +20,7 @@ use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTu
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
+    BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
     WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
@@ -55,6 +55,45 @@ impl Elected {
                 .await;
             assert_eq!(won.unwrap(), number);
         }
+    }
+}
+
+impl Batches for Elected {
+    async fn load_batches(
+        &self,
+        term: &Term,
+        batches: &[BatchId],
+    ) -> Result<Vec<Option<StoredBatch>>, LedgerError> {
+        self.win(term).await;
+        self.ledger.load_batches(term, batches).await
+    }
+
+    async fn overdue_batches(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<(BatchId, BatchAlarm)>, LedgerError> {
+        self.win(term).await;
+        self.ledger.overdue_batches(term, max).await
+    }
+
+    async fn unfinished_batches(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<BatchId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.unfinished_batches(term, max).await
+    }
+
+    async fn active_batches(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<Page<BatchId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.active_batches(term, from, max).await
     }
 }
 
