@@ -84,7 +84,7 @@ pub struct Instance {
     limits: Limits,
     header: Header,
     units: Units,
-    /// Records of the hooks, in the order of [`Hook::ALL`].
+    /// Records of the hooks, in the order in which they run.
     hooks: [Option<TaskRecord>; 4],
     /// Indices by the names of tasks of subflows' sections.
     names: HashMap<TaskName, u32>,
