@@ -13,15 +13,7 @@ use paceline_types::retry::RetryPolicyError;
 use paceline_types::{JobSpec, NameError, Task, TaskType, UnixMillis};
 use serde::Serialize;
 
-/// Most bytes that the headers of a job may have together, names and values: 16 KiB. They stand
-/// in the record that every claim reads.
-pub const MAX_HEADERS: usize = 16 * 1024;
-
-/// Most tags of a job: the script that accepts it writes an index entry for each.
-pub const MAX_TAGS: usize = 64;
-
-/// Most limit keys of a job: a claim looks at each of them.
-pub const MAX_LIMITS: usize = 8;
+pub use paceline_types::job::{MAX_HEADERS, MAX_LIMITS, MAX_TAGS};
 
 /// A job to submit, not tied to a client: what [`submit_many`](crate::Client::submit_many)
 /// takes.

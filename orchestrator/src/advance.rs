@@ -1,20 +1,49 @@
 //! Every decision about an instance.
 //!
 //! An event is first judged against the instance as it stands, which may refuse it; only then is
-//! anything changed. What an event makes possible (dispatches, cancellations, the end) is
-//! carried out by one function for all events, up to the limit of one commit; the rest waits
-//! for [`Event::Continue`], derived from the records, so that it survives a crash.
+//! anything changed. What an event makes possible (dispatches, decisions, resets, cancellations,
+//! the end) is carried out by one function for all events, up to the limit of one commit; the rest
+//! waits for [`Event::Continue`], derived from what is kept, so that it survives a crash.
+//!
+//! Decisions that rest on a result (routes, expressions, preconditions, the elements of a map)
+//! are made once it is among the [`Facts`]; until then it is wanted, and other work goes on.
+//!
+//! A condition that leads back is `Rewinding` while what lies between is reset, its target first
+//! and itself at last; nothing is dispatched meanwhile, and everything that is reset is done, as
+//! the condition waits for all of it. A generator is `Expanded` while its section runs, and
+//! completes with the last task of it.
 //!
 //! An instance that ends goes through `Ending`: nothing new is dispatched, each open job is asked
 //! to stop, and the end is told when the last of them has ended. The first cause stays. Tasks
-//! that were never dispatched get no record: the header says that they are cancelled.
+//! that were never dispatched get no record: the header says that they are cancelled. Hooks are
+//! dispatched with the outcome that they tell of; they change nothing any more.
 
-use paceline_types::workflow::{Ending, Stage, TaskRecord};
-use paceline_types::{EventKind, JobId, TaskName};
+mod again;
+mod begin;
+mod decide;
+mod end;
+mod hooks;
+mod judge;
+mod maps;
+mod restart;
+mod stage;
+mod values;
 
-use crate::instance::{Instance, TaskPhase};
+use std::collections::{BTreeMap, BTreeSet};
+
+use paceline_types::workflow::{Ending, Hook, Stage, TaskRecord};
+use paceline_types::{EventKind, JobId};
+
+use crate::facts::Facts;
+use crate::instance::Instance;
 use crate::ports::{Alarm, TaskEvent, TaskOutcome};
 use crate::transition::{Effect, Event, Happening, Impossible, Late, Refusal, Transition};
+
+pub(crate) use again::spawn_again;
+pub use judge::place_of;
+
+/// Most results that one transition asks for.
+pub const MAX_WANTED: usize = 100;
 
 /// What a task that was allowed to fail says when its job was cancelled.
 const CANCELLED: &str = "its job was cancelled";
@@ -24,9 +53,9 @@ const GONE: &str = "its job is not there any more; it was removed before the wor
 
 /// Applies one event, and says what must be made true with it.
 ///
-/// Pure: no clock, no randomness, no IO. At most `limit` dispatches and cancellations are
-/// returned; with more to do, [`Transition::more`] is set. Costs what changes, never the size of
-/// the workflow.
+/// Pure: no clock, no randomness, no IO. At most `limit` dispatches, cancellations, decisions and
+/// resets are made beside what the event itself says; with more to do, [`Transition::more`] is
+/// set. Costs what changes, never the size of the workflow.
 ///
 /// # Errors
 /// [`Refusal::Late`] for what comes twice or after its time, [`Refusal::Impossible`] for what
@@ -34,296 +63,178 @@ const GONE: &str = "its job is not there any more; it was removed before the wor
 pub fn advance(
     instance: &mut Instance,
     event: &Event,
+    facts: &Facts,
     limit: usize,
 ) -> Result<Transition, Refusal> {
-    let mut step = Step {
-        instance,
-        transition: Transition::default(),
-    };
+    let mut step = Step::new(instance, facts, limit);
     match event {
-        Event::Start { .. } => step.start()?,
+        Event::Start { shards } => step.start(*shards)?,
         Event::TaskEnded {
             task,
             iteration,
             job,
             outcome,
         } => {
-            let index = step.judge_task(task, *iteration)?;
-            if *job != JobId::of_task(step.instance.id(), index, *iteration) {
-                return Err(Refusal::Impossible(Impossible::ForeignJob {
-                    job: *job,
-                    task: task.clone(),
-                    iteration: *iteration,
-                }));
-            }
-            step.end_task(index, *iteration, outcome.clone());
+            let index = step.judge_task(task, *iteration, *job)?;
+            step.end_task(index, *iteration, outcome.clone(), true);
         }
         Event::JobGone { task, iteration } => {
-            let index = step.judge_task(task, *iteration)?;
+            let index = step.judge_gone(task, *iteration)?;
             let error = GONE.to_owned();
-            step.end_task(index, *iteration, TaskOutcome::Dead { error });
+            step.end_task(index, *iteration, TaskOutcome::Dead { error }, false);
         }
+        Event::Signalled { number, name } => step.take_signal_in(*number, name)?,
         Event::CancelRequested { reason } => step.end_early(Ending::Cancelled {
             reason: reason.clone(),
         })?,
+        Event::RetryRequested => step.retry_by_hand()?,
         Event::Rang(Alarm::Deadline) => {
             if step.instance.plan().execution_timeout().is_none() {
                 return Err(Refusal::Impossible(Impossible::NoDeadline));
             }
             step.end_early(Ending::TimedOut)?;
         }
-        Event::Signalled { .. } | Event::RetryRequested | Event::Rang(_) => {
-            return Err(Refusal::Late(Late::Disarmed));
-        }
+        Event::Rang(Alarm::Retry) => step.retry_by_policy()?,
+        Event::Rang(Alarm::Signal { task, iteration }) => step.give_signal_up(*task, *iteration)?,
+        Event::Continue if step.instance.has_leftover() => {}
         Event::Continue if step.instance.stage().is_closed() => {
             return Err(Refusal::Late(Late::Closed));
         }
-        Event::Continue if !step.instance.has_leftover() => {
-            return Err(Refusal::Late(Late::NothingLeft));
-        }
-        Event::Continue => {}
+        Event::Continue => return Err(Refusal::Late(Late::NothingLeft)),
     }
-    step.go_on(limit);
-    Ok(step.transition)
+    step.go_on();
+    Ok(step.finish())
 }
 
 /// One transition in the making.
 struct Step<'a> {
     instance: &'a mut Instance,
+    facts: &'a Facts,
+    /// How much may still be done.
+    left: usize,
     transition: Transition,
+    /// By index, so that a task that changed twice is told once.
+    tasks: BTreeMap<u32, TaskRecord>,
+    wanted: BTreeSet<JobId>,
+}
+
+impl<'a> Step<'a> {
+    fn new(instance: &'a mut Instance, facts: &'a Facts, limit: usize) -> Step<'a> {
+        Step {
+            instance,
+            facts,
+            left: limit,
+            transition: Transition::default(),
+            tasks: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
 }
 
 impl Step<'_> {
-    fn start(&mut self) -> Result<(), Refusal> {
-        match self.instance.stage() {
-            Stage::Pending => {}
-            Stage::Opening
-            | Stage::Running
-            | Stage::Ending(_)
-            | Stage::Resting(_)
-            | Stage::Restarting => return Err(Refusal::Late(Late::Started)),
-            Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => {
-                return Err(Refusal::Late(Late::Closed));
+    /// Does what has become possible, up to the limit.
+    fn go_on(&mut self) {
+        loop {
+            let before = std::mem::discriminant(self.instance.stage());
+            match self.instance.stage().clone() {
+                Stage::Pending | Stage::Resting(_) => {}
+                Stage::Opening => self.open(),
+                Stage::Running => self.run(),
+                Stage::Ending(ending) => self.wind_up(ending),
+                Stage::Restarting => self.reset_what_failed(),
+                Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => self.call_hooks(),
             }
-        }
-        self.enter(Stage::Running);
-        self.tell(EventKind::WorkflowStarted, None, None);
-        if let Some(after) = self.instance.plan().execution_timeout() {
-            self.transition
-                .effects
-                .push(Effect::Arm(Alarm::Deadline, after));
-        }
-        Ok(())
-    }
-
-    /// Whether this start of the task can end now; its index if so.
-    fn judge_task(&self, name: &TaskName, iteration: u32) -> Result<u32, Refusal> {
-        let impossible = |why| Err(Refusal::Impossible(why));
-        let task = || name.clone();
-        let Some(index) = self.instance.plan().index_of(name.as_str()) else {
-            return impossible(Impossible::UnknownTask { task: task() });
-        };
-        let record = match self.instance.phase(index) {
-            TaskPhase::Blocked { .. } | TaskPhase::Ready => {
-                return impossible(Impossible::NeverDispatched { task: task() });
-            }
-            TaskPhase::Recorded(record) => record,
-        };
-        let current = record.iteration();
-        if iteration > current {
-            return impossible(Impossible::FutureIteration {
-                task: task(),
-                current,
-                iteration,
-            });
-        }
-        if iteration < current {
-            return Err(Refusal::Late(Late::Superseded { current }));
-        }
-        match record {
-            TaskRecord::Dispatched { .. } | TaskRecord::Cancelling { .. } => Ok(index),
-            _ => Err(Refusal::Late(Late::TaskEnded)),
-        }
-    }
-
-    fn end_task(&mut self, task: u32, iteration: u32, outcome: TaskOutcome) {
-        let planned = self.instance.plan().task(task);
-        let name = planned.name.clone();
-        // While the workflow ends, a cancelled job is what was asked for, not a failure.
-        let ending = self.instance.stage().ending().is_some();
-        let allowed = planned.allow_failure;
-        let (record, cause) = match outcome.clone() {
-            TaskOutcome::Completed | TaskOutcome::Continued => (
-                TaskRecord::Completed {
-                    iteration,
-                    continues: outcome == TaskOutcome::Continued,
-                },
-                None,
-            ),
-            TaskOutcome::Skipped { reason } => (TaskRecord::Skipped { iteration, reason }, None),
-            TaskOutcome::Dead { error } if allowed => {
-                (TaskRecord::FailedAllowed { iteration, error }, None)
-            }
-            TaskOutcome::Dead { error } => {
-                let cause = Ending::TaskFailed {
-                    task: name,
-                    error: error.clone(),
-                };
-                (TaskRecord::Dead { iteration, error }, Some(cause))
-            }
-            TaskOutcome::Cancelled if allowed && !ending => {
-                let error = CANCELLED.to_owned();
-                (TaskRecord::FailedAllowed { iteration, error }, None)
-            }
-            TaskOutcome::Cancelled => (
-                TaskRecord::Cancelled { iteration },
-                Some(Ending::TaskCancelled { task: name }),
-            ),
-        };
-        let (kind, error) = match &record {
-            TaskRecord::Completed { .. } | TaskRecord::Skipped { .. } => {
-                (EventKind::WorkflowTaskCompleted, None)
-            }
-            TaskRecord::FailedAllowed { error, .. } | TaskRecord::Dead { error, .. } => {
-                (EventKind::WorkflowTaskFailed, Some(error.clone()))
-            }
-            _ => (EventKind::WorkflowTaskFailed, Some(CANCELLED.to_owned())),
-        };
-        self.record(task, record);
-        self.tell(kind, Some((task, iteration)), error);
-        if let Some(cause) = cause.filter(|_| !ending) {
-            self.begin_ending(cause);
-        }
-    }
-
-    fn end_early(&mut self, ending: Ending) -> Result<(), Refusal> {
-        match self.instance.stage() {
-            Stage::Pending
-            | Stage::Opening
-            | Stage::Running
-            | Stage::Resting(_)
-            | Stage::Restarting => {
-                self.begin_ending(ending);
-                Ok(())
-            }
-            Stage::Ending(_) => Err(Refusal::Late(Late::Ending)),
-            Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => {
-                Err(Refusal::Late(Late::Closed))
+            if std::mem::discriminant(self.instance.stage()) == before {
+                return;
             }
         }
     }
 
-    fn begin_ending(&mut self, ending: Ending) {
-        self.enter(Stage::Ending(ending));
-        self.disarm();
-    }
-
-    /// Does what has become possible, up to the limit, and ends the instance when nothing is
-    /// left to wait for.
-    fn go_on(&mut self, limit: usize) {
-        match self.instance.stage().clone() {
-            Stage::Pending
-            | Stage::Opening
-            | Stage::Resting(_)
-            | Stage::Restarting
-            | Stage::Completed
-            | Stage::Continued { .. }
-            | Stage::Ended(_) => {}
-            Stage::Running if self.instance.all_done() => {
-                self.disarm();
-                self.close(Stage::Completed, EventKind::WorkflowCompleted);
-            }
-            Stage::Running => self.dispatch(limit),
-            Stage::Ending(ending) => {
-                self.cancel(limit);
-                if !self.instance.has_open_jobs() {
-                    let kind = match &ending {
-                        Ending::TaskFailed { .. } | Ending::TaskCancelled { .. } => {
-                            EventKind::WorkflowFailed
-                        }
-                        Ending::Cancelled { .. } => EventKind::WorkflowCancelled,
-                        Ending::TimedOut => EventKind::WorkflowTimedOut,
-                    };
-                    self.close(Stage::Ended(ending), kind);
-                }
-            }
-        }
+    fn finish(mut self) -> Transition {
         self.transition.more = self.instance.has_leftover();
-    }
-
-    fn dispatch(&mut self, limit: usize) {
-        for _ in 0..limit {
-            let Some(task) = self.instance.first_ready() else {
-                return;
-            };
-            let iteration = 0;
-            self.record(
-                task,
-                TaskRecord::Dispatched {
-                    iteration,
-                    evaluations: 0,
-                },
-            );
-            let job = self.instance.task_job(task, iteration);
-            self.transition
-                .effects
-                .push(Effect::Dispatch(Box::new(job)));
-            self.tell(
-                EventKind::WorkflowTaskDispatched,
-                Some((task, iteration)),
-                None,
-            );
+        self.transition.tasks = self.tasks.into_iter().collect();
+        // What failed since decides nothing any more.
+        if self.transition.more && matches!(self.instance.stage(), Stage::Running) {
+            self.transition.wanted = self.wanted.into_iter().collect();
         }
+        self.transition
     }
 
-    fn cancel(&mut self, limit: usize) {
-        for _ in 0..limit {
-            let Some(task) = self.instance.first_dispatched() else {
-                return;
-            };
-            let iteration = match self.instance.phase(task) {
-                TaskPhase::Recorded(record) => record.iteration(),
-                TaskPhase::Blocked { .. } | TaskPhase::Ready => 0,
-            };
-            self.record(task, TaskRecord::Cancelling { iteration });
-            let job = JobId::of_task(self.instance.id(), task, iteration);
-            self.transition.effects.push(Effect::CancelJob(job));
-        }
+    fn can_act(&self) -> bool {
+        self.left > 0
     }
 
-    fn close(&mut self, stage: Stage, kind: EventKind) {
-        let status = stage.status();
-        let error = stage.ending().map(ToString::to_string);
-        self.enter(stage);
-        self.transition.effects.push(Effect::Close { status });
-        self.transition.effects.push(Effect::Retire);
-        self.tell(kind, None, error);
+    fn acted(&mut self) {
+        self.left = self.left.saturating_sub(1);
     }
 
     fn enter(&mut self, stage: Stage) {
         self.instance.set_stage(stage);
+        self.keep_header();
+    }
+
+    fn keep_header(&mut self) {
         self.transition.header = Some(self.instance.header().clone());
     }
 
     fn record(&mut self, task: u32, record: TaskRecord) {
-        self.instance.record(task, record.clone());
-        self.transition.tasks.push((task, record));
+        self.instance.take(task, record.clone());
+        self.tasks.insert(task, record);
     }
 
-    fn disarm(&mut self) {
-        if self.instance.plan().execution_timeout().is_some() {
-            self.transition
-                .effects
-                .push(Effect::Disarm(Alarm::Deadline));
-        }
+    /// Starts a task afresh: the record of the start that is over goes to the history.
+    fn reset(&mut self, task: u32, evaluations: u32) {
+        let Some(over) = self.instance.record_of(task).cloned() else {
+            return;
+        };
+        let iteration = over.iteration();
+        let over = match over {
+            TaskRecord::Rewinding {
+                iteration,
+                route,
+                evaluations,
+            } => TaskRecord::Routed {
+                iteration,
+                route: Some(route),
+                evaluations,
+            },
+            over => over,
+        };
+        self.transition.history.push((task, over));
+        let iteration = iteration + 1;
+        self.record(
+            task,
+            TaskRecord::Again {
+                iteration,
+                evaluations,
+            },
+        );
     }
 
-    fn tell(&mut self, kind: EventKind, task: Option<(u32, u32)>, error: Option<String>) {
-        let plan = self.instance.plan();
-        let task = task.map(|(task, iteration)| TaskEvent {
-            task: plan.task(task).name.clone(),
-            task_type: Some(plan.task(task).task_type.clone()),
-            job: JobId::of_task(self.instance.id(), task, iteration),
+    fn effect(&mut self, effect: Effect) {
+        self.transition.effects.push(effect);
+    }
+
+    fn tell(&mut self, kind: EventKind, error: Option<String>) {
+        let task = None;
+        self.transition.events.push(Happening { kind, task, error });
+    }
+
+    fn tell_task(&mut self, kind: EventKind, index: u32, iteration: u32, error: Option<String>) {
+        let task_type = match Hook::of_index(index) {
+            Some(hook) => {
+                let planned = self.instance.plan().hook(hook);
+                planned.map(|planned| planned.task_type.clone())
+            }
+            None => {
+                let planned = self.instance.planned(index);
+                planned.and_then(|planned| planned.task_type().cloned())
+            }
+        };
+        let task = self.instance.task_name(index).map(|task| TaskEvent {
+            task,
+            task_type,
+            job: self.instance.job_of(index, iteration),
             iteration,
         });
         self.transition.events.push(Happening { kind, task, error });

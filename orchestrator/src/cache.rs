@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use paceline_types::WorkflowId;
-use paceline_types::workflow::Origin;
 
 use crate::instance::Instance;
 
@@ -16,19 +15,16 @@ use crate::instance::Instance;
 pub(crate) struct Held {
     pub(crate) instance: Instance,
     pub(crate) revision: u64,
-    /// The task that it is the child of.
-    pub(crate) origin: Option<Origin>,
     /// Computed when it is loaded or has grown, as it costs the size of the workflow.
     footprint: usize,
 }
 
 impl Held {
-    pub(crate) fn new(instance: Instance, revision: u64, origin: Option<Origin>) -> Held {
+    pub(crate) fn new(instance: Instance, revision: u64) -> Held {
         let footprint = instance.footprint();
         Held {
             instance,
             revision,
-            origin,
             footprint,
         }
     }
@@ -104,7 +100,7 @@ mod tests {
         let definition = WorkflowDefinition::from_json(text).expect("definition");
         let plan = Arc::new(definition.validate(1024).expect("plan"));
         let id = |n| WorkflowId::from_parts(1, ShardIndex(0), n);
-        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0, None);
+        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0);
         let each = held(0).footprint;
 
         let mut cache = Cache::new(each * 2);

@@ -5,22 +5,25 @@
 
 mod cases;
 mod flows;
+mod lives;
+mod posts;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_types::{JobId, WorkflowDefinition, WorkflowId, WorkflowStatus};
+use bytes::Bytes;
+use paceline_types::{JobId, SignalName, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use tokio::time::Instant;
 
 use crate::memory::MemoryLedger;
-use crate::ports::{Ledger, TaskOutcome, Timers};
+use crate::ports::{Ledger, Outbox, TaskOutcome, Timers};
 use crate::term::{Tenure, Term};
 
 /// A ledger, and the other hands that move what it keeps: clients and workers.
 pub trait Bed: Send + Sync {
     /// The ledger under test.
-    type Ledger: Ledger + Timers;
+    type Ledger: Ledger + Outbox + Timers;
 
     /// It.
     fn ledger(&self) -> Arc<Self::Ledger>;
@@ -28,12 +31,46 @@ pub trait Bed: Send + Sync {
     /// Accepts a workflow, as a client does: its start is in the inbox then, as one entry.
     fn submit(&self, definition: &WorkflowDefinition) -> impl Future<Output = WorkflowId> + Send;
 
+    /// As [`Bed::submit`], with an input, which is JSON.
+    fn submit_with(
+        &self,
+        definition: &WorkflowDefinition,
+        input: Bytes,
+    ) -> impl Future<Output = WorkflowId> + Send;
+
+    /// Gives a workflow a signal, as a client does; false if it was refused as the workflow has
+    /// ended. One entry of the inbox.
+    fn signal(
+        &self,
+        workflow: WorkflowId,
+        name: &SignalName,
+        payload: Bytes,
+    ) -> impl Future<Output = bool> + Send;
+
+    /// Suspends a workflow, as a client does; false if nothing changed. One entry of the inbox.
+    fn suspend(&self, workflow: WorkflowId) -> impl Future<Output = bool> + Send;
+
+    /// Resumes a workflow, as a client does; false if nothing changed. One entry of the inbox.
+    fn resume(&self, workflow: WorkflowId) -> impl Future<Output = bool> + Send;
+
+    /// Has what failed of a workflow tried again, as a client does; false if it was refused as the
+    /// workflow has not failed. One entry of the inbox.
+    fn retry(&self, workflow: WorkflowId) -> impl Future<Output = bool> + Send;
+
     /// Asks for a workflow to be cancelled, as a client does: one entry of the inbox.
     fn cancel(&self, workflow: WorkflowId, reason: &str) -> impl Future<Output = ()> + Send;
 
-    /// Ends a job that waits, as a worker does: claims it, and settles it by this outcome. One
-    /// entry of the inbox, unless the job has ended already.
+    /// Ends a job that waits, as a worker does: claims it, and settles it by this outcome; what it
+    /// leaves if it completes is not told. One entry of the inbox, unless the job has ended already.
     fn end(&self, job: JobId, outcome: TaskOutcome) -> impl Future<Output = ()> + Send;
+
+    /// As [`Bed::end`], with what the job leaves, by an outcome that leaves something.
+    fn end_with(
+        &self,
+        job: JobId,
+        outcome: TaskOutcome,
+        result: Bytes,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Arms a timer of a job, which passes after so long.
     fn arm(&self, passes_in: Duration) -> impl Future<Output = ()> + Send;
@@ -64,6 +101,20 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     cases::a_moment_passes(&make().await).await;
     cases::what_is_parked_is_consumed(&make().await).await;
     cases::a_timer_is_seen_to_once(&make().await).await;
+    lives::what_was_given_is_loaded(&make().await).await;
+    lives::a_signal_is_kept_until_it_is_taken(&make().await).await;
+    lives::who_is_suspended_must_be_loaded_again(&make().await).await;
+    lives::what_failed_can_be_tried_again(&make().await).await;
+    lives::results_are_read_as_dependents_are_given_them(&make().await).await;
+    lives::a_conclusion_stays(&make().await).await;
+    lives::starts_that_are_over_stand_beside(&make().await).await;
+    lives::the_newest_section_counts(&make().await).await;
+    posts::posts_wait_in_order_until_they_are_delivered(&make().await).await;
+    posts::a_child_is_made_once(&make().await).await;
+    posts::a_parent_is_told_and_given_the_output(&make().await).await;
+    posts::a_parent_that_makes_its_child_again_is_told_again(&make().await).await;
+    posts::a_child_is_cancelled(&make().await).await;
+    posts::an_instance_goes_on_as_another(&make().await).await;
     flows::active_instances_are_walked_until_they_close(&make().await).await;
     flows::a_turn_reads_ahead(&make().await).await;
     flows::a_workflow_runs_to_its_end(&make().await).await;
@@ -86,12 +137,36 @@ impl Bed for Arc<MemoryLedger> {
         MemoryLedger::submit(self, definition)
     }
 
+    async fn submit_with(&self, definition: &WorkflowDefinition, input: Bytes) -> WorkflowId {
+        MemoryLedger::submit_with(self, definition, Some(input))
+    }
+
+    async fn signal(&self, workflow: WorkflowId, name: &SignalName, payload: Bytes) -> bool {
+        MemoryLedger::signal(self, workflow, name, payload)
+    }
+
+    async fn suspend(&self, workflow: WorkflowId) -> bool {
+        MemoryLedger::suspend(self, workflow)
+    }
+
+    async fn resume(&self, workflow: WorkflowId) -> bool {
+        MemoryLedger::resume(self, workflow)
+    }
+
+    async fn retry(&self, workflow: WorkflowId) -> bool {
+        MemoryLedger::retry(self, workflow)
+    }
+
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
         MemoryLedger::cancel(self, workflow, reason);
     }
 
     async fn end(&self, job: JobId, outcome: TaskOutcome) {
         MemoryLedger::end(self, [(job, outcome)]);
+    }
+
+    async fn end_with(&self, job: JobId, outcome: TaskOutcome, result: Bytes) {
+        MemoryLedger::end_with(self, [(job, outcome, result)]);
     }
 
     async fn arm(&self, passes_in: Duration) {

@@ -32,11 +32,13 @@ use bench::{Found, read};
 use plans::Plans;
 use sheets::Sheets;
 
+use crate::advance::spawn_again;
 use crate::batch::BatchInstance;
 use crate::cache::Cache;
-use crate::instance::Instance;
+use crate::facts::Facts;
+use crate::instance::{Instance, Limits};
 use crate::ports::{
-    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
+    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, Spawn, StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -125,6 +127,7 @@ pub struct Desk<L> {
     backlog: Backlog<WorkflowId>,
     batches: BatchDesk,
     sheets: Sheets,
+    limits: Limits,
     /// How many results are asked for at once.
     results_at_once: usize,
     /// Whether posts may have been written since that was asked last.
@@ -142,9 +145,16 @@ impl<L: Ledger> Desk<L> {
             backlog: Backlog::default(),
             batches: BatchDesk::new(),
             sheets: Sheets::default(),
+            limits: Limits::default(),
             results_at_once: turn::MAX_RESULTS,
             posted: false,
         }
+    }
+
+    /// With these sizes in place of the usual ones.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Desk<L> {
+        Desk { limits, ..self }
     }
 
     /// The ledger that it works on.
@@ -214,6 +224,33 @@ impl<L: Ledger> Desk<L> {
         }
     }
 
+    /// The child that a task waits for, as it was asked for; none if that cannot be said any more.
+    pub(crate) async fn spawn_again(
+        &mut self,
+        term: &Term,
+        workflow: WorkflowId,
+        task: u32,
+    ) -> Result<Option<Spawn>, LedgerError> {
+        let mut found = self.find(term, &[workflow]).await?;
+        let Some(Found::Here(mut held)) = found.remove(&workflow) else {
+            return Ok(None);
+        };
+        let mut facts = Facts::new();
+        let spawn = loop {
+            let wanted = match spawn_again(&mut held.instance, &facts, task) {
+                Ok(spawn) => break Some(spawn),
+                Err(wanted) if wanted.is_empty() => break None,
+                Err(wanted) => wanted,
+            };
+            let results = self.ledger.results(term, &wanted).await?;
+            for (job, result) in wanted.into_iter().zip(results) {
+                facts.learn(job, result);
+            }
+        };
+        self.cache.put(held);
+        Ok(spawn)
+    }
+
     async fn find(
         &mut self,
         term: &Term,
@@ -232,8 +269,8 @@ impl<L: Ledger> Desk<L> {
         if !unknown.is_empty() {
             let stored = self.ledger.load(term, &unknown).await?;
             for (workflow, stored) in unknown.into_iter().zip(stored) {
-                let plans = &mut self.plans;
-                let read = |stored: StoredInstance| read(plans, workflow, stored);
+                let (plans, limits) = (&mut self.plans, self.limits);
+                let read = |stored: StoredInstance| read(plans, limits, workflow, stored);
                 found.insert(workflow, stored.map_or(Found::Missing, read));
             }
         }

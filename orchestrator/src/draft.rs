@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 use crate::instance::Instance;
@@ -57,13 +57,8 @@ impl Draft {
         Draft::changing(workflow, 0)
     }
 
-    /// Adds what was applied to the instance last; `origin` is the task that it is the child of.
-    pub(crate) fn add(
-        &mut self,
-        instance: &Instance,
-        origin: Option<Origin>,
-        transition: Transition,
-    ) {
+    /// Adds what was applied to the instance last.
+    pub(crate) fn add(&mut self, instance: &Instance, transition: Transition) {
         self.header = transition.header.or(self.header.take());
         self.tasks.extend(transition.tasks);
         self.more = transition.more;
@@ -92,8 +87,8 @@ impl Draft {
                 }),
                 Effect::Close { status } => {
                     self.close = Some(status);
-                    let told = |origin| Post::ended(instance.id(), origin, instance.stage());
-                    self.posts.extend(origin.and_then(told));
+                    let told = |origin: &_| Post::ended(instance.id(), *origin, instance.stage());
+                    self.posts.extend(instance.origin().and_then(told));
                 }
                 Effect::Retire => self.retire = true,
             }

@@ -1,31 +1,72 @@
 //! An instance in memory: what is kept of it, and what follows from that.
 //!
-//! Kept are the header and the records of tasks. Everything else here (phases of tasks without
-//! a record, counters, the queue of ready tasks) is derived, by the one function that takes a
-//! record in: it serves the live instance and the loading of a stored one alike, so the two
-//! cannot part. Taking a record in costs the number of the task's dependents, never the size of
-//! the workflow.
+//! Kept are the header, the records of tasks, the sections and the signals. Everything else here
+//! (how many edges a task waits on, counters, the queue of ready tasks, what is to be decided,
+//! reset or cancelled) is derived, by the one function that takes a record in: it serves the live
+//! instance and the loading of a stored one alike, so the two cannot part. Taking a record in
+//! costs the number of the task's dependents, never the size of the workflow.
 
-use std::collections::BTreeSet;
+mod jobs;
+mod mailbox;
+mod restore;
+mod standing;
+mod take;
+mod unit;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use paceline_types::workflow::{Header, Plan, Stage, TaskRecord, UpstreamTasks};
-use paceline_types::{JobId, WorkflowId};
+use bytes::Bytes;
+use paceline_types::value::Known;
+use paceline_types::workflow::{Header, Hook, Origin, Plan, PlannedTask, Stage, TaskRecord};
+use paceline_types::{DEFAULT_MAX_PAYLOAD, TaskName, WorkflowId};
 
-use crate::ports::{Composition, TaskJob, Upstream, UpstreamJob};
+use mailbox::Mailbox;
+use unit::{Body, Unit, Units};
+
+pub use restore::BrokenInstance;
+
+/// Most generators above a task, and most ancestors of a workflow.
+pub const MAX_DEPTH: u32 = Origin::MAX_DEPTH;
 
 /// Where a task stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum TaskPhase {
-    /// Some dependencies are not done yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPhase<'a> {
+    /// Not everything that it waits for is done.
     Blocked {
-        /// How many.
+        /// How much of it.
         waiting_on: u32,
     },
-    /// Every dependency is done; waits for its turn to be dispatched.
+    /// Waits for its turn to be dispatched.
     Ready,
-    /// Dispatched or ended, as its record says.
-    Recorded(TaskRecord),
+    /// As its record says; one that was reset has a record as well.
+    Recorded(&'a TaskRecord),
+}
+
+/// Sizes that an instance holds to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest payload or result that is composed, in bytes.
+    pub max_payload: usize,
+}
+
+impl Default for Limits {
+    /// 256 KiB.
+    fn default() -> Limits {
+        Limits {
+            max_payload: DEFAULT_MAX_PAYLOAD,
+        }
+    }
+}
+
+/// A place in the queue of what waits for its turn: the first is dispatched first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    urgency: Reverse<i64>,
+    base: u32,
+    /// The task's rank in its plan; 0 for the elements of a map, which have one turn together.
+    rank: u32,
 }
 
 /// An instance of a workflow.
@@ -33,76 +74,96 @@ pub enum TaskPhase {
 pub struct Instance {
     id: WorkflowId,
     plan: Arc<Plan>,
+    input: Option<Bytes>,
+    origin: Option<Origin>,
+    continues_another: bool,
+    suspended: bool,
+    limits: Limits,
     header: Header,
-    tasks: Box<[TaskPhase]>,
-    /// Ranks of the ready tasks: the first is dispatched first.
-    ready: BTreeSet<u32>,
-    /// Tasks whose job was made and not asked to stop.
+    units: Units,
+    /// Records of the hooks, in the order of [`Hook::ALL`].
+    hooks: [Option<TaskRecord>; 4],
+    /// Indices by the names of tasks of subflows' sections.
+    names: HashMap<TaskName, u32>,
+    mailbox: Mailbox,
+    /// What is dispatched next.
+    ready: BTreeSet<Turn>,
+    /// Tasks that were begun (a job, a child, a wait for a signal) and not asked to stop.
     dispatched: BTreeSet<u32>,
-    /// Tasks whose job was asked to stop.
+    /// Tasks whose job or child was asked to stop.
     cancelling: BTreeSet<u32>,
-    /// Tasks that count as done.
-    done: u32,
+    /// Tasks whose answer is to be looked at.
+    returned: BTreeSet<u32>,
+    /// Generators whose tasks have not all ended.
+    expanded: BTreeSet<u32>,
+    /// Of these, maps whose elements have all ended.
+    gathering: BTreeSet<u32>,
+    /// Conditions that lead back, and what lies between is being reset.
+    rewinding: BTreeSet<u32>,
+    /// Tasks that were reset and have not begun again.
+    reset: BTreeSet<u32>,
+    /// Tasks that are dead or cancelled: a retry resets them.
+    failed: BTreeSet<u32>,
+    /// Tasks that completed, and whose result a retry does not keep.
+    unkept: BTreeSet<u32>,
+    /// While restarting: tasks that were passed by behind one that was reset.
+    stale: BTreeSet<u32>,
+    /// What was worked out before and can be worked out again.
+    cache: WorkedOut,
 }
 
-/// Why what is kept cannot be an instance of its plan.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a record names task {index}, but the workflow has only {tasks}")]
-pub struct NoSuchTask {
-    /// The index of the record.
-    pub index: u32,
-    /// Tasks of the plan.
-    pub tasks: u32,
+/// Not kept, and no part of what an instance is.
+#[derive(Clone, Debug, Default)]
+struct WorkedOut {
+    maps: BTreeMap<u32, MapWork>,
+}
+
+/// What is known of a map while it runs, by the base of its section.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MapWork {
+    /// The elements, as JSON.
+    pub(crate) items: Option<Arc<[Bytes]>>,
+    /// What the payloads of the elements refer to.
+    pub(crate) known: Option<Known>,
+    /// Results of the elements, as far as they were read: those of the first places.
+    pub(crate) results: Vec<Option<Bytes>>,
+    /// Bytes of these.
+    pub(crate) size: usize,
 }
 
 impl Instance {
-    /// An instance that was just accepted.
+    /// An instance that was just accepted, without input and origin.
     #[must_use]
     pub fn new(id: WorkflowId, plan: Arc<Plan>) -> Instance {
-        let mut ready = BTreeSet::new();
-        let tasks = (0..plan.task_count())
-            .map(|task| match plan.dependencies(task).len() {
-                0 => {
-                    ready.insert(plan.rank(task));
-                    TaskPhase::Ready
-                }
-                count => TaskPhase::Blocked {
-                    waiting_on: u32::try_from(count).unwrap_or(u32::MAX),
-                },
-            })
-            .collect();
-        Instance {
+        let definition = Unit::graph(0, 0, None, Arc::clone(&plan));
+        let mut instance = Instance {
             id,
-            plan,
+            input: None,
+            origin: None,
+            continues_another: false,
+            suspended: false,
+            limits: Limits::default(),
             header: Header::NEW,
-            tasks,
-            ready,
+            units: Units::new(definition),
+            hooks: [const { None }; 4],
+            names: HashMap::new(),
+            mailbox: Mailbox::default(),
+            ready: BTreeSet::new(),
             dispatched: BTreeSet::new(),
             cancelling: BTreeSet::new(),
-            done: 0,
-        }
-    }
-
-    /// The instance that was kept.
-    ///
-    /// # Errors
-    /// When a record names a task that the plan does not have.
-    pub fn restore(
-        id: WorkflowId,
-        plan: Arc<Plan>,
-        header: Header,
-        records: impl IntoIterator<Item = (u32, TaskRecord)>,
-    ) -> Result<Instance, NoSuchTask> {
-        let mut instance = Instance::new(id, plan);
-        instance.header = header;
-        for (index, record) in records {
-            let tasks = instance.plan.task_count();
-            if index >= tasks {
-                return Err(NoSuchTask { index, tasks });
-            }
-            instance.record(index, record);
-        }
-        Ok(instance)
+            returned: BTreeSet::new(),
+            expanded: BTreeSet::new(),
+            gathering: BTreeSet::new(),
+            rewinding: BTreeSet::new(),
+            reset: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            unkept: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            cache: WorkedOut::default(),
+            plan,
+        };
+        instance.queue_roots(0);
+        instance
     }
 
     /// Its id.
@@ -129,192 +190,203 @@ impl Instance {
         &self.header.stage
     }
 
-    /// Where a task stands. The index must be below the plan's count.
+    /// Whether nothing new is dispatched.
     #[must_use]
-    pub fn phase(&self, task: u32) -> &TaskPhase {
-        &self.tasks[task as usize]
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
-    /// The records of all tasks that have one, by index.
-    pub fn records(&self) -> impl Iterator<Item = (u32, &TaskRecord)> {
-        (0..)
-            .zip(&self.tasks)
-            .filter_map(|(task, phase)| match phase {
-                TaskPhase::Blocked { .. } | TaskPhase::Ready => None,
-                TaskPhase::Recorded(record) => Some((task, record)),
-            })
+    /// The task of another workflow that it is the child of.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
-    /// Whether every task counts as done.
+    /// Whether it goes on for another instance.
     #[must_use]
-    pub fn all_done(&self) -> bool {
-        self.done == self.plan.task_count()
+    pub fn continues_another(&self) -> bool {
+        self.continues_another
     }
 
-    /// Whether a job that was made has not ended.
+    /// What it was given, as JSON.
     #[must_use]
-    pub fn has_open_jobs(&self) -> bool {
-        !self.dispatched.is_empty() || !self.cancelling.is_empty()
+    pub fn input(&self) -> Option<&Bytes> {
+        self.input.as_ref()
     }
 
-    /// Whether there is something to do without a further event: tasks to dispatch, or jobs to
-    /// cancel.
+    /// Whether a name is taken: by a task, or by what an element of one of its maps may be called.
     #[must_use]
-    pub fn has_leftover(&self) -> bool {
-        match self.stage() {
-            Stage::Running => !self.ready.is_empty(),
-            Stage::Ending(_) => !self.dispatched.is_empty(),
-            Stage::Pending
-            | Stage::Opening
-            | Stage::Resting(_)
-            | Stage::Restarting
-            | Stage::Completed
-            | Stage::Continued { .. }
-            | Stage::Ended(_) => false,
+    pub fn has_name(&self, name: &str) -> bool {
+        self.plan.has_name(name) || self.index_of(name).is_some()
+    }
+
+    /// Sizes that it holds to.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Where a task stands; none if it has no task of this index.
+    #[must_use]
+    pub fn phase(&self, index: u32) -> Option<TaskPhase<'_>> {
+        if let Some(hook) = Hook::of_index(index) {
+            return self.hook(hook).map(TaskPhase::Recorded);
         }
-    }
-
-    /// Tasks from `from` on whose jobs have not ended, by index, at most `max`, with the
-    /// iteration.
-    #[must_use]
-    pub fn open_tasks(&self, from: u32, max: usize) -> Vec<(u32, u32)> {
-        let mut open: Vec<u32> = self.dispatched.range(from..).take(max).copied().collect();
-        open.extend(self.cancelling.range(from..).take(max));
-        open.sort_unstable();
-        open.truncate(max);
-        let iteration = |task| self.record_of(task).map_or(0, TaskRecord::iteration);
-        open.into_iter()
-            .map(|task| (task, iteration(task)))
-            .collect()
-    }
-
-    /// Bytes that it takes in memory, its plan included, about.
-    #[must_use]
-    pub fn footprint(&self) -> usize {
-        self.plan.footprint() + self.tasks.len() * (size_of::<TaskPhase>() + 32)
-    }
-
-    /// The job of a task's start, ready to be made.
-    #[must_use]
-    pub fn task_job(&self, task: u32, iteration: u32) -> TaskJob {
-        let planned = self.plan.task(task);
-        TaskJob {
-            job: JobId::of_task(self.id, task, iteration),
-            index: task,
-            task: planned.name.clone(),
-            iteration,
-            spec: self.plan.job_spec(task),
-            composition: Composition {
-                upstream: match &planned.result_from {
-                    None => Upstream::None,
-                    Some(UpstreamTasks::One(from)) => Upstream::One(self.upstream_job(*from)),
-                    Some(UpstreamTasks::Many(from)) => {
-                        Upstream::Many(from.iter().map(|&from| self.upstream_job(from)).collect())
-                    }
+        let (unit, place) = self.units.of(index)?;
+        Some(match &unit.body {
+            Body::Graph { slots, .. } => match &slots[place as usize] {
+                unit::Slot {
+                    record: Some(record),
+                    ..
+                } => TaskPhase::Recorded(record),
+                unit::Slot { waiting_on: 0, .. } => TaskPhase::Ready,
+                unit::Slot { waiting_on, .. } => TaskPhase::Blocked {
+                    waiting_on: *waiting_on,
                 },
-                ..Composition::default()
             },
-        }
+            Body::Elements(elements) => match &elements.records[place as usize] {
+                Some(record) => TaskPhase::Recorded(record),
+                None => TaskPhase::Ready,
+            },
+        })
     }
 
-    /// Where the result of a task that is done is.
+    /// The record of a task or a hook, if it has one.
     #[must_use]
-    pub fn upstream_job(&self, task: u32) -> UpstreamJob {
-        let job = match self.record_of(task) {
-            None | Some(TaskRecord::Skipped { .. }) => None,
-            Some(record) => Some(JobId::of_task(self.id, task, record.iteration())),
+    pub fn record_of(&self, index: u32) -> Option<&TaskRecord> {
+        if let Some(hook) = Hook::of_index(index) {
+            return self.hook(hook);
+        }
+        let (unit, place) = self.units.of(index)?;
+        unit.record(place)
+    }
+
+    /// The records of all tasks that have one, by index; hooks come last.
+    pub fn records(&self) -> impl Iterator<Item = (u32, &TaskRecord)> {
+        let tasks = self.units.iter().flat_map(|unit| {
+            (0..unit.len()).filter_map(|place| Some((unit.base + place, unit.record(place)?)))
+        });
+        let hooks = Hook::ALL
+            .into_iter()
+            .filter_map(|hook| Some((hook.index(), self.hook(hook)?)));
+        tasks.chain(hooks)
+    }
+
+    /// Signals that no task has taken, in the order of their names.
+    pub fn signals(&self) -> impl Iterator<Item = (u64, &paceline_types::SignalName)> {
+        self.mailbox.signals()
+    }
+
+    /// The index of a task's name: of the definition, of a section, of an element, or of a hook.
+    #[must_use]
+    pub fn index_of(&self, name: &str) -> Option<u32> {
+        let exact = || self.plan.index_of(name);
+        let section = || self.names.get(name).copied();
+        let element = || {
+            let (map, place) = name.rsplit_once('#')?;
+            let canonical = place.parse::<u32>().ok()?;
+            let generator = self.plan.index_of(map).or(self.names.get(map).copied())?;
+            let unit = self.units.section_of(generator)?;
+            let counted = matches!(unit.body, Body::Elements(_)) && canonical < unit.len();
+            (counted && place == canonical.to_string()).then(|| unit.base + canonical)
         };
-        UpstreamJob {
-            task: self.plan.task(task).name.clone(),
-            job,
+        exact()
+            .or_else(section)
+            .or_else(element)
+            .or_else(|| Hook::of_task_name(name).map(Hook::index))
+    }
+
+    /// The name of a task; none if it has no task of this index.
+    #[must_use]
+    pub fn task_name(&self, index: u32) -> Option<TaskName> {
+        if let Some(hook) = Hook::of_index(index) {
+            return TaskName::new(&hook.task_name()).ok();
+        }
+        let (unit, place) = self.units.of(index)?;
+        match (&unit.body, unit.generator) {
+            (Body::Graph { plan, .. }, _) => Some(plan.task(place).name.clone()),
+            (Body::Elements(_), Some((map, _))) => {
+                let map = self.task_name(map)?;
+                TaskName::new(&format!("{map}#{place}")).ok()
+            }
+            (Body::Elements(_), None) => None,
         }
     }
 
-    /// The ready task that is dispatched first.
-    pub(crate) fn first_ready(&self) -> Option<u32> {
-        self.ready.first().map(|&rank| self.plan.at_rank(rank))
+    /// What is planned of a task; of an element of a map, what is planned of the map.
+    #[must_use]
+    pub fn planned(&self, index: u32) -> Option<&PlannedTask> {
+        let (unit, place) = self.units.of(index)?;
+        match (&unit.body, unit.generator) {
+            (Body::Graph { plan, .. }, _) => Some(plan.task(place)),
+            (Body::Elements(_), Some((map, _))) => self.planned(map),
+            (Body::Elements(_), None) => None,
+        }
     }
 
-    /// The first task whose job was made and not asked to stop.
-    pub(crate) fn first_dispatched(&self) -> Option<u32> {
-        self.dispatched.first().copied()
+    /// The record of a hook.
+    pub(crate) fn hook(&self, hook: Hook) -> Option<&TaskRecord> {
+        let place = Hook::ALL.into_iter().position(|other| other == hook)?;
+        self.hooks[place].as_ref()
     }
 
     pub(crate) fn set_stage(&mut self, stage: Stage) {
         self.header.stage = stage;
     }
 
-    /// Takes in what is, or is to be, kept of a task, and everything that follows from it.
-    pub(crate) fn record(&mut self, task: u32, record: TaskRecord) {
-        let done = record.is_done();
-        match &record {
-            TaskRecord::Dispatched { .. } => {
-                self.dispatched.insert(task);
-            }
-            TaskRecord::Cancelling { .. } => {
-                self.dispatched.remove(&task);
-                self.cancelling.insert(task);
-            }
-            TaskRecord::Returned { .. }
-            | TaskRecord::Expanded { .. }
-            | TaskRecord::Routed { .. }
-            | TaskRecord::Rewinding { .. }
-            | TaskRecord::Again { .. }
-            | TaskRecord::Bypassed { .. }
-            | TaskRecord::Completed { .. }
-            | TaskRecord::Skipped { .. }
-            | TaskRecord::FailedAllowed { .. }
-            | TaskRecord::Dead { .. }
-            | TaskRecord::Cancelled { .. } => {
-                self.dispatched.remove(&task);
-                self.cancelling.remove(&task);
-            }
-        }
-        let place = &mut self.tasks[task as usize];
-        if matches!(place, TaskPhase::Ready) {
-            self.ready.remove(&self.plan.rank(task));
-        }
-        *place = TaskPhase::Recorded(record);
-        if done {
-            self.done += 1;
-            self.unblock_dependents(task);
-        }
+    pub(crate) fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
     }
 
-    fn unblock_dependents(&mut self, task: u32) {
-        for &dependent in self.plan.dependents(task) {
-            let phase = &mut self.tasks[dependent as usize];
-            match phase {
-                TaskPhase::Blocked { waiting_on: 1 } => {
-                    *phase = TaskPhase::Ready;
-                    self.ready.insert(self.plan.rank(dependent));
-                }
-                TaskPhase::Blocked { waiting_on } => *waiting_on -= 1,
-                // While a stored instance is loaded, a dependent's record may come first.
-                TaskPhase::Ready | TaskPhase::Recorded(_) => {}
-            }
-        }
+    pub(crate) fn mailbox_mut(&mut self) -> &mut Mailbox {
+        &mut self.mailbox
     }
 
-    fn record_of(&self, task: u32) -> Option<&TaskRecord> {
-        match self.phase(task) {
-            TaskPhase::Blocked { .. } | TaskPhase::Ready => None,
-            TaskPhase::Recorded(record) => Some(record),
-        }
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Bytes that it takes in memory, its plan included, about.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let tasks = self.units.tasks() as usize;
+        let added = tasks - self.plan.task_count() as usize;
+        let input = self.input.as_ref().map_or(0, Bytes::len);
+        // A task of a section brings its plan along; 300 bytes is what a short one takes.
+        self.plan.footprint() + tasks * (size_of::<unit::Slot>() + 32) + added * 300 + input
     }
 }
 
-/// Equal in everything that is kept and derived; plans are compared by identity.
+/// Equal in everything that is kept and derived; plans are compared by their tasks' count.
 impl PartialEq for Instance {
     fn eq(&self, other: &Instance) -> bool {
+        let sets = |instance: &Instance| {
+            [
+                instance.dispatched.clone(),
+                instance.cancelling.clone(),
+                instance.returned.clone(),
+                instance.expanded.clone(),
+                instance.gathering.clone(),
+                instance.rewinding.clone(),
+                instance.reset.clone(),
+                instance.failed.clone(),
+                instance.unkept.clone(),
+                instance.stale.clone(),
+            ]
+        };
         self.id == other.id
-            && Arc::ptr_eq(&self.plan, &other.plan)
+            && self.input == other.input
+            && self.origin == other.origin
+            && self.continues_another == other.continues_another
+            && self.suspended == other.suspended
+            && self.limits == other.limits
             && self.header == other.header
-            && self.tasks == other.tasks
+            && self.units == other.units
+            && self.hooks == other.hooks
+            && self.names == other.names
+            && self.mailbox == other.mailbox
             && self.ready == other.ready
-            && self.dispatched == other.dispatched
-            && self.cancelling == other.cancelling
-            && self.done == other.done
+            && sets(self) == sets(other)
     }
 }
 
@@ -325,6 +397,8 @@ impl std::hash::Hash for Instance {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.id.hash(state);
         self.header.hash(state);
-        self.tasks.hash(state);
+        for record in self.records() {
+            record.hash(state);
+        }
     }
 }

@@ -172,7 +172,8 @@ impl<W: World, B: Bell> Leader<W, B> {
         agenda.set(Service::Survey, Some(now));
         agenda.set(Service::Reconciler, Some(now + options.reconcile_every));
         Leader {
-            desk: Desk::new(world.clone(), options.workflows.cache_bytes),
+            desk: Desk::new(world.clone(), options.workflows.cache_bytes)
+                .with_limits(options.workflows.limits),
             workflows: Workflows::new(options.workflows.clone()),
             promoter: Promoter::new(world.clone(), options.promoter.clone()),
             timers: Timekeeper::new(world.clone(), options.timers.clone()),

@@ -36,6 +36,8 @@ pub mod recovery;
 pub mod retention;
 pub mod scheduler;
 pub mod term;
+#[cfg(test)]
+mod theatre;
 pub mod timers;
 pub mod transition;
 pub mod workflows;

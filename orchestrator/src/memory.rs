@@ -6,6 +6,7 @@
 
 mod batches;
 mod commit;
+mod faults;
 mod hands;
 mod ledger;
 mod looks;

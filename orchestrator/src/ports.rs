@@ -140,8 +140,27 @@ pub trait Ledger: Batches + Send + Sync {
     ) -> impl Future<Output = Result<Vec<JobPhase>, LedgerError>> + Send;
 }
 
+/// How a child workflow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildPhase {
+    /// There is no such workflow.
+    Missing,
+    /// It has not come to its outcome.
+    Unfinished,
+    /// It has: its parent was told, or is told again if it makes the child again.
+    Ended,
+}
+
 /// What instances must be told in other shards.
 pub trait Outbox: Send + Sync {
+    /// How children stand, wherever they live, in the order of the ids; of one that goes on as
+    /// another, how that one stands. At most 100 ids.
+    fn children(
+        &self,
+        term: &Term,
+        children: &[WorkflowId],
+    ) -> impl Future<Output = Result<Vec<ChildPhase>, LedgerError>> + Send;
+
     /// The oldest posts after that one, from the oldest without it, at most `max`, in order; each
     /// until it is delivered.
     fn posts(

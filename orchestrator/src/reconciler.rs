@@ -10,17 +10,16 @@
 //! the inbox is the better witness.
 
 mod batches;
+mod visit;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use batches::BatchWalk;
-use paceline_types::workflow::Stage;
-use paceline_types::{JobId, TaskName, WorkflowId};
+use paceline_types::{JobId, WorkflowId};
 
-use crate::desk::{Arrival, Desk, Source, Work};
-use crate::ports::{Cursor, JobPhase, Lanes, Ledger, LedgerError};
+use crate::desk::Desk;
+use crate::ports::{Alarm, Cursor, Lanes, Ledger, LedgerError, Outbox};
 use crate::term::Term;
-use crate::transition::Event;
 
 /// Workflows that are fetched at once unless configured otherwise.
 pub const DEFAULT_WORKFLOWS: usize = 20;
@@ -69,6 +68,10 @@ enum Suspect {
     Workflow(WorkflowId),
     /// Dispatched, and its job has ended or is missing.
     Job(JobId),
+    /// Its parent waits for it, and it has ended or is missing.
+    Child(WorkflowId),
+    /// To be waited for, and nobody would ring.
+    Alarm(WorkflowId, Alarm),
 }
 
 /// Where the walk is.
@@ -98,14 +101,6 @@ pub struct Reconciler {
     suspects: BTreeSet<Suspect>,
 }
 
-/// One workflow, as far as a step looks at it.
-struct Look {
-    pending: bool,
-    leftover: bool,
-    /// Name, iteration, job and index of tasks whose jobs should be open.
-    open: Vec<(TaskName, u32, JobId, u32)>,
-}
-
 impl Reconciler {
     /// A service at the beginning of its first walk.
     #[must_use]
@@ -123,7 +118,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// When the ledger fails; the next tick repeats the step.
-    pub async fn tick<L: Ledger + Lanes>(
+    pub async fn tick<L: Ledger + Lanes + Outbox>(
         &mut self,
         desk: &mut Desk<L>,
         term: &Term,
@@ -187,94 +182,6 @@ impl Reconciler {
                 })
             }
         }
-    }
-
-    /// Looks at some tasks of a workflow.
-    async fn visit<L: Ledger + Lanes>(
-        &mut self,
-        desk: &mut Desk<L>,
-        term: &Term,
-        workflow: WorkflowId,
-        from: u32,
-    ) -> Result<Report, LedgerError> {
-        let max = self.options.jobs.clamp(1, crate::desk::MAX_EVENTS - 1);
-        let look = desk
-            .look(term, workflow, |instance| Look {
-                pending: *instance.stage() == Stage::Pending,
-                leftover: instance.has_leftover(),
-                open: instance
-                    .open_tasks(from, max)
-                    .into_iter()
-                    .map(|(task, iteration)| {
-                        let name = instance.plan().task(task).name.clone();
-                        (
-                            name,
-                            iteration,
-                            JobId::of_task(workflow, task, iteration),
-                            task,
-                        )
-                    })
-                    .collect(),
-            })
-            .await?;
-        let Some(look) = look else {
-            self.pass_on(None);
-            return Ok(Report {
-                seen: 1,
-                ..Report::default()
-            });
-        };
-        if look.leftover {
-            desk.remember(workflow);
-        }
-        let mut events = Vec::new();
-        if look.pending && self.stands_still(Suspect::Workflow(workflow)) {
-            let shards = desk.ledger().shards();
-            events.push(Event::Start { shards });
-        }
-        let jobs: Vec<JobId> = look.open.iter().map(|&(_, _, job, _)| job).collect();
-        let phases = match jobs.is_empty() {
-            true => Vec::new(),
-            false => desk.ledger().job_phases(term, &jobs).await?,
-        };
-        let last = look.open.last().map(|&(_, _, _, task)| task);
-        for ((task, iteration, job, _), phase) in look.open.into_iter().zip(phases) {
-            let event = match phase {
-                JobPhase::Unfinished => continue,
-                JobPhase::Missing => Event::JobGone { task, iteration },
-                JobPhase::Ended { outcome, .. } => Event::TaskEnded {
-                    task,
-                    iteration,
-                    job,
-                    outcome,
-                },
-            };
-            if self.stands_still(Suspect::Job(job)) {
-                events.push(event);
-            }
-        }
-        for event in &events {
-            tracing::warn!(%workflow, ?event, "a workflow stood still; repairing it");
-        }
-        let arrivals = events.into_iter().map(|event| Arrival {
-            workflow,
-            event,
-            source: Source::Walk,
-        });
-        let work = Work {
-            arrivals: arrivals.collect(),
-            ..Work::default()
-        };
-        let repaired = match work.arrivals.is_empty() {
-            true => 0,
-            false => desk.turn(term, work).await?.applied,
-        };
-        self.pass_on(last.filter(|_| jobs.len() >= max));
-        Ok(Report {
-            seen: 1 + jobs.len(),
-            repaired,
-            ..Report::default()
-        })
     }
 
     /// Goes on behind `task` of the same workflow, or with the next one.

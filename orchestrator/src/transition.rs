@@ -157,6 +157,10 @@ pub enum Late {
         /// Its present iteration.
         current: u32,
     },
+    /// The task was added by a start of another one that is over: it is no part of the workflow any
+    /// more.
+    #[error("the task went with the one that had added it")]
+    Dropped,
     /// There is nothing left over.
     #[error("nothing is left over")]
     NothingLeft,

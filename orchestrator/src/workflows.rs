@@ -17,6 +17,7 @@ use crate::desk::{
     Answers, Arrival, BatchArrival, DEFAULT_CACHE_BYTES, Desk, MAX_BACKLOG, MAX_EVENTS, Source,
     Work,
 };
+use crate::instance::Limits;
 use crate::ports::{
     BatchNews, Delivery, EntryId, InboxItem, Ledger, LedgerError, Parked, ReadAhead,
 };
@@ -42,6 +43,8 @@ pub struct Options {
     pub entries: usize,
     /// Memory for cached instances, in bytes.
     pub cache_bytes: usize,
+    /// Sizes that instances hold to.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -49,6 +52,7 @@ impl Default for Options {
         Options {
             entries: DEFAULT_ENTRIES,
             cache_bytes: DEFAULT_CACHE_BYTES,
+            limits: Limits::default(),
         }
     }
 }

@@ -41,4 +41,4 @@ return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]) + redis
   math.max(due(KEYS[4]), due(KEYS[17])),
   wait(KEYS[5], prefix .. 'wakes'), math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])),
   due(KEYS[7]), trails_due(), wait(KEYS[11]), wait(KEYS[12]), next_firing,
-  redis.call('EXISTS', KEYS[15]) }
+  math.min(1, redis.call('XLEN', KEYS[15])) }

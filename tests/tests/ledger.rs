@@ -9,19 +9,21 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Alarm, BatchAlarm, Batches, Cursor, Delayed, Delivery, Groups, GroupsFlushed, JobPhase,
-    JobsExpired, Lanes, Ledger, LedgerError, Nodes, Overview, Page, ReadAhead, Retention,
-    StoredBatch, StoredInstance, TaskOutcome, Timers, Turn, TurnReply,
+    Alarm, BatchAlarm, Batches, ChildPhase, Cursor, Delayed, Delivery, EntryId, Groups,
+    GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger, LedgerError, Nodes, Outbox, Overview,
+    Page, Post, ReadAhead, Retention, StoredBatch, StoredInstance, TaskOutcome, Timers, Turn,
+    TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
-use paceline_store::Store;
 use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
+use paceline_store::calls::workflow::{SignalRefusal, SteerRefusal};
+use paceline_store::{CallError, Store};
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, TierWeights, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName, TierWeights,
+    UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
 
@@ -169,10 +171,45 @@ impl Ledger for Elected {
     }
 }
 
+impl Outbox for Elected {
+    async fn children(
+        &self,
+        term: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        self.win(term).await;
+        self.ledger.children(term, children).await
+    }
+
+    async fn posts(
+        &self,
+        term: &Term,
+        after: Option<&EntryId>,
+        max: usize,
+    ) -> Result<Vec<(EntryId, Post)>, LedgerError> {
+        self.win(term).await;
+        self.ledger.posts(term, after, max).await
+    }
+
+    async fn deliver(&self, term: &Term, entry: &EntryId, post: &Post) -> Result<(), LedgerError> {
+        self.win(term).await;
+        self.ledger.deliver(term, entry, post).await
+    }
+}
+
 impl Timers for Elected {
     async fn expire_jobs(&self, term: &Term, max: usize) -> Result<JobsExpired, LedgerError> {
         self.win(term).await;
         self.ledger.expire_jobs(term, max).await
+    }
+}
+
+/// Whether a call changed something.
+fn changed(answer: Result<bool, CallError<SteerRefusal>>) -> bool {
+    match answer {
+        Ok(changed) => changed,
+        Err(CallError::Refused(SteerRefusal::State(_) | SteerRefusal::Ending)) => false,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -189,7 +226,8 @@ impl RedisBed {
     async fn on(backend: Backend) -> RedisBed {
         let env = Env::on(backend).await;
         let store = env.store().await;
-        let shard = ShardIndex(rand::random_range(0..store.shards()));
+        // The cases look for children in the shard of their parents.
+        let shard = ShardIndex(0);
         let worker = NodeInfo {
             node_id: node_id(),
             name: "worker".to_owned(),
@@ -221,6 +259,15 @@ impl RedisBed {
         }
     }
 
+    async fn accept(&self, definition: &WorkflowDefinition, input: Option<&Bytes>) -> WorkflowId {
+        let id = WorkflowId::from_parts(2, self.shard, rand::random());
+        let definition = serde_json::to_vec(definition).unwrap();
+        let input = input.map(|input| &input[..]);
+        let sent = self.store.submit_workflow(id, &definition, input).await;
+        assert!(sent.unwrap());
+        id
+    }
+
     /// The time by the clock that decides.
     async fn server_time(&self) -> UnixMillis {
         let beat = self.store.beat(self.shard, self.worker, None, LONG).await;
@@ -247,15 +294,35 @@ impl Bed for RedisBed {
     }
 
     async fn submit(&self, definition: &WorkflowDefinition) -> WorkflowId {
-        let id = WorkflowId::from_parts(2, self.shard, rand::random());
-        let definition = serde_json::to_vec(definition).unwrap();
-        assert!(
-            self.store
-                .submit_workflow(id, &definition, None)
-                .await
-                .unwrap()
-        );
-        id
+        self.accept(definition, None).await
+    }
+
+    async fn submit_with(&self, definition: &WorkflowDefinition, input: Bytes) -> WorkflowId {
+        self.accept(definition, Some(&input)).await
+    }
+
+    async fn signal(&self, workflow: WorkflowId, name: &SignalName, payload: Bytes) -> bool {
+        let sent = self
+            .store
+            .signal_workflow(workflow, name, &payload, None)
+            .await;
+        match sent {
+            Ok(_) => true,
+            Err(CallError::Refused(SignalRefusal::Ended(_) | SignalRefusal::Continued(_))) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn suspend(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.suspend_workflow(workflow).await)
+    }
+
+    async fn resume(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.resume_workflow(workflow).await)
+    }
+
+    async fn retry(&self, workflow: WorkflowId) -> bool {
+        changed(self.store.retry_workflow(workflow).await.map(|()| true))
     }
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
@@ -276,8 +343,13 @@ impl Bed for RedisBed {
         }
     }
 
-    /// Claims everything that waits, settles the one and hands the others back.
     async fn end(&self, job: JobId, outcome: TaskOutcome) {
+        self.end_with(job, outcome, Bytes::from_static(b"null"))
+            .await;
+    }
+
+    /// Claims everything that waits, settles the one and hands the others back.
+    async fn end_with(&self, job: JobId, outcome: TaskOutcome, result: Bytes) {
         let serves = [Serves {
             pattern: "test".to_owned(),
             version: None,
@@ -291,14 +363,8 @@ impl Bed for RedisBed {
         };
         let claimed = self.turn(&[], Some(claim)).await;
         let settlement = match outcome {
-            TaskOutcome::Completed => {
-                let result = Bytes::from_static(b"null");
-                Settlement::Completed { result }
-            }
-            TaskOutcome::Continued => {
-                let result = Bytes::from_static(b"null");
-                Settlement::Continued { result }
-            }
+            TaskOutcome::Completed => Settlement::Completed { result },
+            TaskOutcome::Continued => Settlement::Continued { result },
             TaskOutcome::Skipped { reason } => Settlement::Skipped { reason },
             TaskOutcome::Dead { error } => Settlement::Dead { error },
             TaskOutcome::Cancelled => panic!("workers do not cancel"),

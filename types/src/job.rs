@@ -13,6 +13,16 @@ use crate::{
     TaskName, TaskType, UniqueKey, UnixMillis, Version, WorkflowId,
 };
 
+/// Most bytes that the headers of a job may have together, names and values: 16 KiB. They stand
+/// in the record that every claim reads.
+pub const MAX_HEADERS: usize = 16 * 1024;
+
+/// Most tags of a job: the script that accepts it writes an index entry for each.
+pub const MAX_TAGS: usize = 64;
+
+/// Most limit keys of a job: a claim looks at each of them.
+pub const MAX_LIMITS: usize = 8;
+
 /// When a job becomes due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Due {

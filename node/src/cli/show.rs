@@ -118,7 +118,7 @@ pub(crate) fn workflow(output: Output, workflow: &Workflow) -> String {
             task.name.to_string(),
             task.task_type
                 .as_ref()
-                .map_or_else(String::new, ToString::to_string),
+                .map_or("-".to_owned(), ToString::to_string),
             job_status(output, task.status),
             task.attempt.to_string(),
             took(task),

@@ -1,5 +1,6 @@
 //! The cases. Each is a sentence that must be true of a ledger.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,14 +51,20 @@ pub(super) fn is_committed(outcome: CommitOutcome) -> bool {
 }
 
 /// An accepted workflow of the graph, begun: its ready tasks are dispatched, nothing consumed.
-async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (WorkflowId, Instance, u64) {
+pub(super) async fn begun<B: Bed>(bed: &B, term: &Term, line: &str) -> (WorkflowId, Instance, u64) {
     let definition = graph(line);
     let workflow = bed.submit(&definition).await;
     let plan = Arc::new(definition.validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
+    let transition = advance(
+        &mut instance,
+        &Event::Start { shards: 1 },
+        &crate::facts::Facts::new(),
+        100,
+    )
+    .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, term, workflow).await);
-    draft.add(&instance, None, transition);
+    draft.add(&instance, transition);
     match write(bed, term, draft.finish(Some(&instance))).await {
         CommitOutcome::Committed { revision } => (workflow, instance, revision),
         outcome => panic!("{outcome:?}"),
@@ -240,9 +247,15 @@ pub(super) async fn a_repeated_turn_changes_nothing<B: Bed>(bed: &B) {
     let workflow = bed.submit(&graph("a")).await;
     let plan = Arc::new(graph("a").validate(1024).expect("plan"));
     let mut instance = Instance::new(workflow, plan);
-    let transition = advance(&mut instance, &Event::Start { shards: 1 }, 100).expect("started");
+    let transition = advance(
+        &mut instance,
+        &Event::Start { shards: 1 },
+        &crate::facts::Facts::new(),
+        100,
+    )
+    .expect("started");
     let mut draft = Draft::changing(workflow, revision(bed, &term, workflow).await);
-    draft.add(&instance, None, transition);
+    draft.add(&instance, transition);
     let entries = read(bed, &term, FROM_START).await;
     let turn = Turn {
         commits: vec![draft.finish(Some(&instance))],
@@ -469,6 +482,7 @@ pub(super) async fn a_moment_passes<B: Bed>(bed: &B) {
         (&[(Alarm::Deadline, None), (Alarm::Retry, hour)], &[signal]),
         (&[(signal, None)], &[]),
     ];
+    let mut waited = BTreeSet::new();
     for (alarms, passed) in table {
         let commit = Commit {
             alarms: alarms.to_vec(),
@@ -482,6 +496,14 @@ pub(super) async fn a_moment_passes<B: Bed>(bed: &B) {
         overdue.sort_unstable();
         let passed: Vec<_> = passed.iter().map(|&alarm| (workflow, alarm)).collect();
         assert_eq!(overdue, passed, "{alarms:?}");
+        for (alarm, after) in alarms {
+            waited.remove(alarm);
+            waited.extend(after.map(|_| *alarm));
+        }
+        let moments = [Alarm::Deadline, Alarm::Retry, signal].map(|alarm| (workflow, alarm));
+        let armed = bed.ledger().armed(&term, &moments).await.expect("armed");
+        let expected = moments.map(|(_, alarm)| waited.contains(&alarm));
+        assert_eq!(armed, expected, "{alarms:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use paceline_types::JobId;
 use paceline_types::workflow::Origin;
 
 use super::*;
-use crate::ports::TaskOutcome;
+use crate::ports::{ChildPhase, TaskOutcome};
 use crate::term::Tenure;
 
 /// An outbox, and what becomes of those whom its posts are about.
@@ -19,6 +19,14 @@ struct Box {
 }
 
 impl Outbox for Box {
+    async fn children(
+        &self,
+        _term: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        Ok(children.iter().map(|_| ChildPhase::Unfinished).collect())
+    }
+
     async fn posts(
         &self,
         _term: &Term,

@@ -8,9 +8,10 @@ use paceline_types::WorkflowId;
 use super::plans::Plans;
 use super::sheets::Sheets;
 use super::{Answers, Arrival, MAX_EFFECTS, Mend, Source};
+use crate::advance::advance;
 use crate::cache::Held;
 use crate::draft::Draft;
-use crate::instance::Instance;
+use crate::instance::{Instance, Limits};
 use crate::ports::{Alarm, Parked, StoredInstance};
 use crate::transition::{Effect, Event, Refusal, Transition};
 
@@ -118,7 +119,7 @@ impl Bench<'_> {
             let draft = self.drafts.entry(workflow);
             draft
                 .or_insert_with(|| Draft::changing(workflow, held.revision))
-                .add(&held.instance, held.origin, transition);
+                .add(&held.instance, transition);
         }
     }
 
@@ -152,8 +153,8 @@ impl Bench<'_> {
                     | Event::Continue => None,
                 };
                 let phase = task
-                    .and_then(|task| held.instance.plan().index_of(task.as_str()))
-                    .map(|index| held.instance.phase(index));
+                    .and_then(|task| held.instance.index_of(task.as_str()))
+                    .and_then(|index| held.instance.phase(index));
                 format!(
                     "{:?} at revision {}, task {phase:?}",
                     held.instance.stage(),
@@ -226,7 +227,12 @@ fn is_job(effect: &Effect) -> bool {
 }
 
 /// An instance of what is kept.
-pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstance) -> Found {
+pub(super) fn read(
+    plans: &mut Plans,
+    limits: Limits,
+    workflow: WorkflowId,
+    stored: StoredInstance,
+) -> Found {
     let revision = stored.revision;
     let broken = |what: &str, problem: String| Found::Broken {
         problem: format!("the kept {what} is broken: {problem}"),
@@ -236,19 +242,8 @@ pub(super) fn read(plans: &mut Plans, workflow: WorkflowId, stored: StoredInstan
         Ok(plan) => plan,
         Err(problem) => return broken("definition", problem),
     };
-    let origin = stored.origin;
-    match Instance::restore(workflow, plan, stored.header, stored.tasks) {
-        Ok(instance) => Found::Here(Held::new(instance, revision, origin)),
+    match Instance::restore(workflow, plan, stored, limits) {
+        Ok(instance) => Found::Here(Held::new(instance, revision)),
         Err(problem) => broken("instance", problem.to_string()),
     }
-}
-
-/// Until decisions ask for facts.
-fn advance(
-    instance: &mut Instance,
-    event: &Event,
-    _facts: &crate::facts::Facts,
-    limit: usize,
-) -> Result<Transition, Refusal> {
-    crate::advance::advance(instance, event, limit)
 }

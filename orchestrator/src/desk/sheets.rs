@@ -3,7 +3,9 @@
 //! What a job left never changes, so a result that was read stays true; but it may be large, and
 //! the leader's memory is bounded. So results are kept for those instances only that wait for
 //! more of them, and given up once the decision is made. When all of them take too much room, the
-//! instances that came last give theirs up and read them again: the first always comes on.
+//! instances that came last give theirs up and read them again, so that the first comes on. One
+//! that takes too much by itself reads anew what it still waits for: it has made the decisions that
+//! the rest was for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +124,7 @@ impl Sheets {
 
     /// Gives up what those know that came last, until the rest fits.
     pub(super) fn trim(&mut self) {
-        while self.size > self.limit && self.by_workflow.len() > 1 {
+        while self.size > self.limit {
             let last = self
                 .by_workflow
                 .iter()
@@ -130,7 +132,13 @@ impl Sheets {
             let Some((&last, _)) = last else {
                 return;
             };
-            self.forget(last);
+            if self.by_workflow.len() > 1 {
+                self.forget(last);
+            } else if let Some(sheet) = self.by_workflow.get_mut(&last) {
+                self.size = 0;
+                sheet.size = 0;
+                sheet.facts = Facts::new();
+            }
         }
     }
 }
@@ -184,7 +192,7 @@ mod tests {
         };
         for number in [2, 1, 3] {
             sheets.want(workflow(number), vec![job(number, 0), job(number, 1)]);
-            sheets.learn(workflow(number), job(number, 0), result(400));
+            sheets.learn(workflow(number), job(number, 0), result(300));
         }
         // Wanting more does not send it to the end.
         sheets.want(workflow(2), vec![job(2, 1)]);
@@ -195,9 +203,14 @@ mod tests {
         };
         assert!(!known(&sheets, 3));
         assert!(known(&sheets, 1) && known(&sheets, 2));
-        sheets.learn(workflow(2), job(2, 1), result(5_000));
+        sheets.learn(workflow(2), job(2, 1), result(400));
         sheets.trim();
         assert!(known(&sheets, 2), "the first keeps what it has");
         assert!(!known(&sheets, 1));
+        sheets.learn(workflow(2), job(2, 2), result(500));
+        sheets.trim();
+        assert_eq!(sheets.size, 0, "one alone is bounded as well");
+        let asked = sheets.unknown(&BTreeSet::from([workflow(2)]), 9);
+        assert_eq!(asked, [(workflow(2), job(2, 1))]);
     }
 }

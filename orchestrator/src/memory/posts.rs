@@ -6,10 +6,32 @@ use paceline_types::{JobId, TaskName, WorkflowDefinition, WorkflowId};
 
 use super::services::unavailable;
 use super::{Fault, Kept, MemoryLedger, State};
-use crate::ports::{EntryId, InboxItem, LedgerError, Outbox, Post, Spawn, TaskOutcome};
+use crate::ports::{ChildPhase, EntryId, InboxItem, LedgerError, Outbox, Post, Spawn, TaskOutcome};
 use crate::term::Term;
 
 impl Outbox for MemoryLedger {
+    async fn children(
+        &self,
+        term: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        let mut state = self.state();
+        state.admit(term)?;
+        if children
+            .iter()
+            .any(|child| state.unreachable.contains(child))
+        {
+            return Err(unavailable("unreachable on purpose"));
+        }
+        let phase = |child: &WorkflowId| match state.newest(*child) {
+            Some((_, kept)) if kept.close.is_some() => ChildPhase::Ended,
+            Some(_) => ChildPhase::Unfinished,
+            None if state.workflows.contains_key(child) => ChildPhase::Unfinished,
+            None => ChildPhase::Missing,
+        };
+        Ok(children.iter().map(phase).collect())
+    }
+
     async fn posts(
         &self,
         term: &Term,

@@ -1,4 +1,6 @@
 mod chaos;
+mod scale;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;

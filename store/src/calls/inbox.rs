@@ -49,7 +49,8 @@ pub(super) fn read_entries(mut reply: Reply) -> Result<Vec<InboxEntry>, StoreErr
         let mut items = Vec::new();
         while fields.len() > 0 {
             let field = fields.text()?;
-            items.extend(parse(&field, &fields.text()?));
+            // Scripts cut errors by bytes, so one may end within a character.
+            items.extend(parse(&field, &String::from_utf8_lossy(&fields.bytes()?)));
         }
         entries.push(InboxEntry { id, items });
     }

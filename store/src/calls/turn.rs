@@ -16,8 +16,8 @@ mod claimed;
 mod settling;
 
 use claimed::parse_claims;
-pub(crate) use claimed::upstream_result;
 pub use claimed::{Claimed, Composition, MissingUpstream, UpstreamResults};
+pub(crate) use claimed::{failure, upstream_result};
 use settling::{add_followed, add_settles};
 
 pub use crate::wire::batch::ItemRef;

@@ -36,3 +36,6 @@ pub trait Lookup {
     /// [`Reference::within`], or [`Reference::within_owned`] if it must make it.
     fn look_up(&self, reference: &Reference) -> Option<Cow<'_, Value>>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,12 @@
 
 use std::ops::Range;
 
+/// Steps of a path that are shown.
+const MAX_PATH_SHOWN: usize = 32;
+
+/// Characters of a key that are shown.
+const MAX_KEY_SHOWN: usize = 64;
+
 /// A string that is a value, not a key.
 pub(super) struct Found<'a> {
     /// With its quotes, in the text.
@@ -41,17 +47,23 @@ impl<'a> Strings<'a> {
     }
 
     /// The place of the last string that was found, such as `.order.lines[0]`; nothing if it is
-    /// the whole text.
+    /// the whole text. Long ones are cut, since a text may have a long path many times.
     pub(super) fn path(&self) -> String {
         let mut path = String::new();
-        for container in &self.open {
+        for container in self.open.iter().take(MAX_PATH_SHOWN) {
             match container {
                 Container::Array { place } => path.push_str(&format!("[{place}]")),
                 Container::Object { key } => {
+                    let key = unescaped(key.unwrap_or_default());
+                    let shown = key.char_indices().nth(MAX_KEY_SHOWN);
                     path.push('.');
-                    path.push_str(&unescaped(key.unwrap_or_default()));
+                    path.push_str(shown.map_or(&key, |(end, _)| &key[..end]));
+                    path.push_str(shown.map_or("", |_| "…"));
                 }
             }
+        }
+        if self.open.len() > MAX_PATH_SHOWN {
+            path.push('…');
         }
         path
     }

@@ -21,6 +21,8 @@ const CLOSE: &str = "}}";
 pub struct Template {
     pieces: Box<[Piece]>,
     references: Box<[Reference]>,
+    /// Where the string begins that each reference stands in first.
+    strings: Box<[usize]>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,7 @@ impl Template {
             }
             reader.json.push_str(&json[done..found.range.start]);
             done = found.range.end;
+            reader.string = found.range.start;
             if let Err(problem) = reader.take(&found.text) {
                 let path = strings.path();
                 problems.push(Problem { path, problem });
@@ -96,6 +99,7 @@ impl Template {
         Ok(Some(Template {
             pieces: reader.pieces.into(),
             references: reader.references.into(),
+            strings: reader.strings.into(),
         }))
     }
 
@@ -105,7 +109,32 @@ impl Template {
         Template {
             pieces: Box::new([Piece::Value(0)]),
             references: Box::new([reference]),
+            strings: Box::new([0]),
         }
+    }
+
+    /// Where references stand first in the text that the template was read from, as
+    /// [`Problem::path`] has it. `places` are places in [`Template::references`], in ascending
+    /// order.
+    #[must_use]
+    pub fn paths(&self, json: &RawValue, places: &[usize]) -> Vec<String> {
+        let mut wanted = places.iter().map(|&place| self.strings[place]).peekable();
+        let mut paths = Vec::with_capacity(places.len());
+        let mut strings = Strings::of(json.get());
+        while let (Some(found), Some(_)) = (strings.next(), wanted.peek()) {
+            while wanted.next_if_eq(&found.range.start).is_some() {
+                paths.push(strings.path());
+            }
+        }
+        paths
+    }
+
+    /// Whether it is one reference and nothing else, and so becomes any value.
+    #[must_use]
+    pub fn is_one_reference(&self) -> bool {
+        let blank = |piece: &&Piece| !matches!(piece, Piece::Json(json) if json.trim().is_empty());
+        let mut pieces = self.pieces.iter().filter(blank);
+        matches!(pieces.next(), Some(Piece::Value(_))) && pieces.next().is_none()
     }
 
     /// What it refers to, each once, in the order of the text.
@@ -173,7 +202,10 @@ impl Template {
 struct Reader {
     pieces: Vec<Piece>,
     references: Vec<Reference>,
+    strings: Vec<usize>,
     places: HashMap<String, usize>,
+    /// Where the string begins that is read.
+    string: usize,
     /// JSON that is not among the pieces yet.
     json: String,
 }
@@ -221,6 +253,7 @@ impl Reader {
         let reference = Reference::parse(text)?;
         let place = self.references.len();
         self.references.push(reference);
+        self.strings.push(self.string);
         self.places.insert(text.to_owned(), place);
         Ok(place)
     }

@@ -14,8 +14,11 @@ pub use definition::{
     WorkflowHooks,
 };
 pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
-pub use plan::{Plan, PlannedTask, UpstreamTasks, object, with_upstream};
+pub use plan::{
+    MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
+    Work, object, with_upstream,
+};
 pub use record::{Ending, Header, Stage, TaskRecord};
 pub use section::{Origin, Section, SectionBody};
 pub use task::{Precondition, ResultReuse, TaskDefinition, TaskKind};
-pub use validate::{MAX_DEPENDENCIES, MAX_TASKS};
+pub use validate::{MAX_DEPENDENCIES, MAX_ELEMENTS, MAX_LOOP, MAX_ROUTES, MAX_TASKS};

@@ -3,74 +3,41 @@
 //! Tasks are numbered in the order of the definition. Edges stand in two flat arrays, one for
 //! each direction, since a layered workflow of 10,000 tasks has a million of them and a vector
 //! each would cost more than the edges. A plan never changes; share it by `Arc`.
+//!
+//! There are three kinds of edges. *Dependencies* are what `depends_on` says. A task that a
+//! condition leads forward to waits for the condition even if it does not name it: an *implicit*
+//! edge. And what is outside of a loop and waits for a task inside it waits for the loop's
+//! condition as well: an *order* edge; and if that condition is in another loop, which the task
+//! is outside of, for the condition of that one. The condition itself waits for all of its loop. So
+//! when a loop goes round, all of it is done, and nothing outside has begun.
 
-use std::collections::BTreeMap;
+mod edges;
+mod output;
+mod task;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::job::as_json;
-use crate::{JobSpec, Priority, RetryPolicy, TaskName, TaskType, Version};
+pub(super) use edges::Edges;
+pub use output::{object, with_upstream};
+pub use task::{MapItems, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks, Work};
 
-/// Whose results a task is given, by index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UpstreamTasks {
-    /// The result itself.
-    One(u32),
-    /// An object of results by name, in this order.
-    Many(Box<[u32]>),
-}
-
-impl UpstreamTasks {
-    /// The tasks, in order.
-    #[must_use]
-    pub fn indices(&self) -> &[u32] {
-        match self {
-            UpstreamTasks::One(task) => std::slice::from_ref(task),
-            UpstreamTasks::Many(tasks) => tasks,
-        }
-    }
-}
-
-/// One task of a plan.
-#[derive(Clone, Debug)]
-pub struct PlannedTask {
-    /// Unique in the plan.
-    pub name: TaskName,
-    /// Which handler runs it.
-    pub task_type: TaskType,
-    /// Given to the handler; `null` when the definition has none.
-    pub payload: Bytes,
-    /// Priority of its job.
-    pub priority: Priority,
-    /// A dead job counts as done.
-    pub allow_failure: bool,
-    /// Whose results it is given.
-    pub result_from: Option<UpstreamTasks>,
-    /// In place of the handler's policy.
-    pub retry_policy: Option<RetryPolicy>,
-    /// Longest execution of one attempt.
-    pub timeout: Option<Duration>,
-    /// Only nodes that serve this version of the handler run it.
-    pub version: Option<Version>,
-    /// Seen by the handler.
-    pub headers: BTreeMap<String, String>,
-    /// Among ready tasks, higher ones are dispatched first: the number in the definition as it
-    /// stands there, or the workflow's default.
-    pub(super) urgency: i64,
-}
+use super::Hook;
+use crate::{JobSpec, Priority, RetryPolicy, TaskType};
 
 /// A validated, indexed DAG. Made by
 /// [`WorkflowDefinition::validate`](super::WorkflowDefinition::validate) or, from what was
-/// validated before, by [`Plan::restore`].
+/// validated before, by [`Plan::restore`]; of the tasks that a subflow added, by
+/// [`Plan::of_section`] and [`Plan::restore_section`].
 #[derive(Clone, Debug)]
 pub struct Plan {
-    name: String,
-    execution_timeout: Option<Duration>,
+    head: Head,
     tasks: Box<[PlannedTask]>,
     dependencies: Edges,
-    dependents: Edges,
+    /// None without conditions: then tasks wait for their dependencies alone.
+    routed: Option<Routed>,
+    waiters: Edges,
     leaves: Box<[u32]>,
     /// Place of each task in the order of dispatch, and the way back.
     ranks: Box<[u32]>,
@@ -78,59 +45,68 @@ pub struct Plan {
     named: Box<[u32]>,
 }
 
-/// Lists of task indices, one for each task, in one allocation.
-#[derive(Clone, Debug)]
-struct Edges {
-    /// Where the list of each task begins, and the end of the last.
-    starts: Box<[u32]>,
-    targets: Box<[u32]>,
+/// What a plan says of the workflow as a whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Head {
+    pub(super) name: String,
+    pub(super) execution_timeout: Option<Duration>,
+    pub(super) retry_policy: Option<RetryPolicy>,
+    /// In the order of [`Hook::ALL`].
+    pub(super) hooks: [Option<PlannedHook>; 4],
+    pub(super) default_priority: Priority,
 }
 
-impl Edges {
-    fn of(&self, task: u32) -> &[u32] {
-        let task = task as usize;
-        &self.targets[self.starts[task] as usize..self.starts[task + 1] as usize]
-    }
+/// A hook of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedHook {
+    /// Which handler runs it.
+    pub task_type: TaskType,
+    /// Given to the handler, as `original`; `null` when the definition has none.
+    pub payload: Bytes,
+    /// Longest execution of one attempt.
+    pub timeout: Option<Duration>,
+}
 
-    /// Takes `(from, to)` pairs in any order; the order of one task's pairs is kept.
-    fn collect(tasks: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Edges {
-        let mut starts = vec![0_u32; tasks + 1];
-        let mut total = 0;
-        for (from, _) in pairs.clone() {
-            starts[from as usize + 1] += 1;
-            total += 1;
-        }
-        for task in 0..tasks {
-            starts[task + 1] += starts[task];
-        }
-        let mut next = starts.clone();
-        let mut targets = vec![0; total];
-        for (from, to) in pairs {
-            let place = &mut next[from as usize];
-            targets[*place as usize] = to;
-            *place += 1;
-        }
-        Edges {
-            starts: starts.into(),
-            targets: targets.into(),
-        }
+/// What conditions add to the edges.
+#[derive(Clone, Debug)]
+pub(super) struct Routed {
+    /// Every edge, dependencies first.
+    pub(super) waits: Edges,
+    /// The conditions that lead forward to each task.
+    pub(super) deciders: Edges,
+    /// Sorted by condition and target.
+    pub(super) bodies: Box<[Body]>,
+}
+
+/// The tasks of a loop: the target first, the condition last.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub(super) condition: u32,
+    pub(super) target: u32,
+    pub(super) tasks: Box<[u32]>,
+}
+
+impl Body {
+    /// Whether a task is in it.
+    pub(super) fn contains(&self, task: u32) -> bool {
+        let inner = self.tasks.len().saturating_sub(1).max(1);
+        task == self.target
+            || task == self.condition
+            || self.tasks[1..inner].binary_search(&task).is_ok()
     }
 }
 
 impl Plan {
-    /// Indexes what was checked: `edges` holds `(task, dependency)` in the order of the tasks.
+    /// Indexes what was checked.
     pub(super) fn assemble(
-        name: String,
-        execution_timeout: Option<Duration>,
+        head: Head,
         tasks: Vec<PlannedTask>,
-        edges: &[(u32, u32)],
+        dependencies: Edges,
+        routed: Option<Routed>,
     ) -> Plan {
         let count = tasks.len();
-        let dependencies = Edges::collect(count, edges.iter().copied());
-        let dependents = Edges::collect(count, edges.iter().map(|&(task, on)| (on, task)));
         let indices = || 0..u32::try_from(count).unwrap_or(u32::MAX);
         let of = |index: u32| &tasks[index as usize];
-
         let mut named: Box<[u32]> = indices().collect();
         named.sort_unstable_by(|&a, &b| of(a).name.cmp(&of(b).name));
         let mut ranked = named.clone();
@@ -140,15 +116,26 @@ impl Plan {
         for (rank, &task) in indices().zip(&ranked) {
             ranks[task as usize] = rank;
         }
-        let leaves = indices()
-            .filter(|&task| dependents.of(task).is_empty())
-            .collect();
+
+        // The edges of loops say nothing of what comes out at the end.
+        let mut inner = vec![false; count];
+        let deciders = routed.as_ref().map(|routed| &routed.deciders);
+        for edges in [Some(&dependencies), deciders].into_iter().flatten() {
+            for (_, on) in edges.pairs() {
+                inner[on as usize] = true;
+            }
+        }
+        let leaves = indices().filter(|&task| !inner[task as usize]).collect();
+        let waits = routed
+            .as_ref()
+            .map_or(&dependencies, |routed| &routed.waits);
+        let waiters = waits.reversed();
         Plan {
-            name,
-            execution_timeout,
+            head,
             tasks: tasks.into(),
             dependencies,
-            dependents,
+            routed,
+            waiters,
             leaves,
             ranks: ranks.into(),
             ranked,
@@ -156,16 +143,42 @@ impl Plan {
         }
     }
 
-    /// The definition's name.
+    /// The definition's name; empty for a section.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.head.name
     }
 
     /// The workflow fails when it has run for longer than this.
     #[must_use]
     pub fn execution_timeout(&self) -> Option<Duration> {
-        self.execution_timeout
+        self.head.execution_timeout
+    }
+
+    /// How often, and after which waits, the workflow is tried again.
+    #[must_use]
+    pub fn retry_policy(&self) -> Option<&RetryPolicy> {
+        self.head.retry_policy.as_ref()
+    }
+
+    /// A hook, if the workflow has it.
+    #[must_use]
+    pub fn hook(&self, hook: Hook) -> Option<&PlannedHook> {
+        self.hooks()
+            .find(|&(one, _)| one == hook)
+            .map(|(_, planned)| planned)
+    }
+
+    /// The hooks that the workflow has, in the order in which they run.
+    pub fn hooks(&self) -> impl Iterator<Item = (Hook, &PlannedHook)> {
+        let hooks = Hook::ALL.into_iter().zip(&self.head.hooks);
+        hooks.filter_map(|(hook, planned)| Some((hook, planned.as_ref()?)))
+    }
+
+    /// Priority of tasks that name none, and of hooks.
+    #[must_use]
+    pub fn default_priority(&self) -> Priority {
+        self.head.default_priority
     }
 
     /// Its tasks, in the order of the definition.
@@ -195,19 +208,64 @@ impl Plan {
             .map(|place| self.named[place])
     }
 
-    /// The tasks that must be done before this one starts.
+    /// Whether a name is taken: by a task, or by what an element of one of its maps may be
+    /// called, `<map>#<place>`.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        let is_map = |index| matches!(self.task(index).work, Work::Map { .. });
+        self.index_of(name).is_some()
+            || element_of(name).is_some_and(|map| self.index_of(map).is_some_and(is_map))
+    }
+
+    /// The tasks that `depends_on` names, in its order.
     #[must_use]
     pub fn dependencies(&self, index: u32) -> &[u32] {
         self.dependencies.of(index)
     }
 
-    /// The tasks that wait for this one.
+    /// Every task that must be done before this one's turn comes, each once: its dependencies
+    /// first, then conditions that lead to it, those of loops that must be over, and of the
+    /// condition that closes a loop all tasks of the loop.
     #[must_use]
-    pub fn dependents(&self, index: u32) -> &[u32] {
-        self.dependents.of(index)
+    pub fn waits(&self, index: u32) -> &[u32] {
+        match &self.routed {
+            Some(routed) => routed.waits.of(index),
+            None => self.dependencies.of(index),
+        }
     }
 
-    /// The tasks that nothing waits for, in the order of the definition.
+    /// The tasks that wait for this one, as [`Plan::waits`] has it.
+    #[must_use]
+    pub fn waiters(&self, index: u32) -> &[u32] {
+        self.waiters.of(index)
+    }
+
+    /// The conditions that lead forward to this task, each once. If there are any, it runs only
+    /// if one of them took such a route.
+    #[must_use]
+    pub fn deciders(&self, index: u32) -> &[u32] {
+        match &self.routed {
+            Some(routed) => routed.deciders.of(index),
+            None => &[],
+        }
+    }
+
+    /// The tasks that begin anew when a condition takes a route back to a target: the target
+    /// first, the condition last, the others in the order of the definition. A condition that
+    /// leads back to itself is alone. Empty if it has no such route.
+    #[must_use]
+    pub fn body(&self, condition: u32, target: u32) -> &[u32] {
+        let bodies = self
+            .routed
+            .as_ref()
+            .map_or(&[][..], |routed| &routed.bodies);
+        bodies
+            .binary_search_by_key(&(condition, target), |body| (body.condition, body.target))
+            .map_or(&[], |place| &bodies[place].tasks)
+    }
+
+    /// The tasks that no other depends on, and that lead forward to none, in the order of the
+    /// definition.
     #[must_use]
     pub fn leaves(&self) -> &[u32] {
         &self.leaves
@@ -225,36 +283,38 @@ impl Plan {
         self.ranked[rank as usize]
     }
 
-    /// What is asked for when the task is dispatched.
+    /// What is asked for when the task is dispatched, or an element of it if it is a map; none
+    /// where nothing runs on a node. The payload is that of the definition, not rendered.
     #[must_use]
-    pub fn job_spec(&self, index: u32) -> JobSpec {
+    pub fn job_spec(&self, index: u32) -> Option<JobSpec> {
         let task = self.task(index);
-        JobSpec {
+        let task_type = task.task_type()?.clone();
+        Some(JobSpec {
             priority: task.priority,
             version: task.version.clone(),
             headers: task.headers.clone(),
             retry_policy: task.retry_policy.clone(),
             timeout: task.timeout,
-            ..JobSpec::new(task.task_type.clone(), task.payload.clone())
-        }
+            schedule_to_start_timeout: task.schedule_to_start_timeout,
+            max_duration: task.max_duration,
+            heartbeat_timeout: task.heartbeat_timeout,
+            limits: task.limits.to_vec(),
+            tags: task.tags.to_vec(),
+            audited: task.audited,
+            ..JobSpec::new(task_type, task.payload.clone())
+        })
     }
 
     /// Bytes that the plan takes in memory, about.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        let tasks: usize = self
-            .tasks
-            .iter()
-            .map(|task| {
-                let headers = task
-                    .headers
-                    .iter()
-                    .map(|(key, value)| key.len() + value.len());
-                task.payload.len() + task.name.as_str().len() + headers.sum::<usize>()
-            })
-            .sum();
-        let edges = self.dependencies.targets.len() + self.dependents.targets.len();
-        tasks + edges * 4 + self.tasks.len() * (size_of::<PlannedTask>() + 64)
+        let tasks: usize = self.tasks.iter().map(PlannedTask::footprint).sum();
+        let routed = self.routed.as_ref().map_or(0, |routed| {
+            let bodies = routed.bodies.iter().map(|body| body.tasks.len() + 8);
+            routed.waits.len() + routed.deciders.len() + bodies.sum::<usize>()
+        });
+        let edges = self.dependencies.len() + self.waiters.len() + routed;
+        tasks + edges * 4 + self.tasks.len() * 32
     }
 
     /// The workflow's output: the one leaf's result, or an object of the leaves' results by
@@ -278,36 +338,9 @@ impl Plan {
     }
 }
 
-/// A JSON object of results by name; what is missing is `null`.
-///
-/// The results are taken over as [`Plan::output`] describes.
-pub fn object<'a>(entries: impl Iterator<Item = (&'a str, Option<&'a Bytes>)>) -> Bytes {
-    struct Entry<'a>(Option<&'a Bytes>);
-    impl Serialize for Entry<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self.0 {
-                Some(bytes) => as_json(bytes, serializer),
-                None => serializer.serialize_none(),
-            }
-        }
-    }
-    let mut written = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut written);
-    let write = |mut map: serde_json::ser::Compound<'_, _, _>| {
-        for (name, result) in entries {
-            map.serialize_entry(name, &Entry(result))?;
-        }
-        SerializeMap::end(map)
-    };
-    // Names and checked JSON always serialize, and a vector takes every byte.
-    match serializer.serialize_map(None).and_then(write) {
-        Ok(()) => written.into(),
-        Err(_) => Bytes::from_static(b"{}"),
-    }
-}
-
-/// The payload of a task with `result_from`: `{"upstream": …, "original": …}`.
-#[must_use]
-pub fn with_upstream(upstream: &Bytes, original: &Bytes) -> Bytes {
-    object([("upstream", Some(upstream)), ("original", Some(original))].into_iter())
+/// The map that an element of this name would be of: what is before `#` and digits.
+pub(super) fn element_of(name: &str) -> Option<&str> {
+    let (map, place) = name.rsplit_once('#')?;
+    let digits = !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then_some(map)
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::definition::{ResultFrom, WorkflowDefinition};
@@ -31,10 +32,6 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// Whether it is the kind of a task that names none.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the form that serde calls"
-    )]
     #[must_use]
     pub fn is_static(&self) -> bool {
         *self == TaskKind::Static
@@ -106,7 +103,11 @@ pub struct TaskDefinition {
     pub kind: TaskKind,
     /// Of a condition: the task of each route. One that the condition waits for, directly or not,
     /// begins that part of the workflow anew.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "routes",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub condition_routes: BTreeMap<u32, String>,
     /// Of a condition: how often it may be evaluated since it, or what it is part of, began; 0
     /// means 100.
@@ -183,6 +184,61 @@ pub struct TaskDefinition {
     pub headers: BTreeMap<String, String>,
 }
 
+/// The routes of a condition: keys are numbers, or strings of digits, as in JSON all keys are.
+fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u32, String>, D::Error> {
+    struct Routes;
+    impl<'de> Visitor<'de> for Routes {
+        type Value = BTreeMap<u32, String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of tasks by the number of the route")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut routes = BTreeMap::new();
+            while let Some((RouteNumber(number), task)) = map.next_entry()? {
+                if routes.insert(number, task).is_some() {
+                    let problem = format!("route {number} is there twice; take one out");
+                    return Err(de::Error::custom(problem));
+                }
+            }
+            Ok(routes)
+        }
+    }
+    deserializer.deserialize_map(Routes)
+}
+
+struct RouteNumber(u32);
+
+impl<'de> Deserialize<'de> for RouteNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = RouteNumber;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the number of a route, from 0")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RouteNumber, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Unsigned(number), &self);
+                u32::try_from(number).map(RouteNumber).map_err(|_| wrong())
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<RouteNumber, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Signed(number), &self);
+                u32::try_from(number).map(RouteNumber).map_err(|_| wrong())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RouteNumber, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                text.parse().map(RouteNumber).map_err(|_| wrong())
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the form that serde calls"
@@ -205,4 +261,35 @@ fn is_none(value: &u32) -> bool {
 )]
 fn is_always(value: &ResultReuse) -> bool {
     *value == ResultReuse::Always
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    fn read<'de, K: IntoDeserializer<'de, Error>>(
+        keys: [K; 2],
+    ) -> Result<BTreeMap<u32, String>, Error> {
+        routes(MapDeserializer::new(keys.into_iter().zip(["x", "y"])))
+    }
+
+    /// In YAML the keys are numbers, in JSON they are strings.
+    #[test]
+    fn routes_are_read_by_number_and_by_text() {
+        let expected = BTreeMap::from([(0, "x".to_owned()), (7, "y".to_owned())]);
+        assert_eq!(read([0_u64, 7]), Ok(expected.clone()));
+        assert_eq!(read([0_i64, 7]), Ok(expected.clone()));
+        assert_eq!(read(["0", "7"]), Ok(expected));
+        for problem in [
+            read([0_i64, -7]).err(),
+            read([0_u64, 1 << 40]).err(),
+            read(["0", "x"]).err(),
+            read([3_u64, 3]).err(),
+        ] {
+            assert!(problem.is_some());
+        }
+    }
 }

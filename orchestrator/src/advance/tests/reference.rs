@@ -10,8 +10,9 @@ use paceline_types::workflow::{ResultFrom, TaskDefinition};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::run::ended;
 use super::*;
-use crate::graph::task;
+use crate::graph::{graph, task};
 
 #[derive(Default)]
 struct Simple {
@@ -141,30 +142,20 @@ proptest! {
         choices in proptest::collection::vec((any::<usize>(), 0_u8..40), 0..80),
         limit in 1_usize..4,
     ) {
-        let plan = Arc::new(definition.validate(1024).expect("valid"));
-        let mut instance = Instance::new(WorkflowId::from_parts(1, ShardIndex(0), 3), plan);
+        let mut run = Run::of(&definition).limited(limit);
         let mut simple = Simple::new(&definition);
-        let mut dispatched = BTreeSet::new();
         let mut event = Event::Start { shards: 1 };
         let mut choices = choices.into_iter();
         loop {
             simple.tell(&event);
             let mut next = Some(event);
             while let Some(event) = next.take() {
-                let mut copy = reloaded(&instance);
-                let answer = advance(&mut instance, &event, limit);
-                prop_assert_eq!(&advance(&mut copy, &event, limit), &answer);
-                prop_assert_eq!(&copy, &instance);
-                let transition = answer.expect("applied");
-                for effect in &transition.effects {
-                    if let Effect::Dispatch(job) = effect {
-                        prop_assert!(dispatched.insert(job.job), "dispatched twice");
-                    }
-                }
+                let transition = run.apply(&event).expect("applied");
                 if transition.more {
                     next = Some(Event::Continue);
                 }
             }
+            let instance = &run.instance;
             let open: BTreeSet<String> = instance
                 .open_tasks(0, usize::MAX)
                 .into_iter()
@@ -185,10 +176,10 @@ proptest! {
                 39 if instance.stage() == &Stage::Running => {
                     Event::CancelRequested { reason: "why".to_owned() }
                 }
-                30..=37 => ended(&instance, task, 0, TaskOutcome::Dead { error: "boom".to_owned() }),
-                28 | 29 => ended(&instance, task, 0, TaskOutcome::Cancelled),
-                20..=27 => ended(&instance, task, 0, TaskOutcome::Skipped { reason: "nothing to do".to_owned() }),
-                _ => ended(&instance, task, 0, TaskOutcome::Completed),
+                30..=37 => ended(instance, task, 0, TaskOutcome::Dead { error: "boom".to_owned() }),
+                28 | 29 => ended(instance, task, 0, TaskOutcome::Cancelled),
+                20..=27 => ended(instance, task, 0, TaskOutcome::Skipped { reason: "nothing to do".to_owned() }),
+                _ => ended(instance, task, 0, TaskOutcome::Completed),
             };
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::run::{ended, reloaded};
 use super::*;
+use crate::instance::TaskPhase;
 
 /// Everything that can happen to an instance, whether it can happen now or not.
 fn every_event(instance: &Instance) -> Vec<Event> {
@@ -68,7 +70,7 @@ fn check_move(
         context()
     );
     assert!(
-        !is_closed || !to.has_open_jobs(),
+        !is_closed || !to.has_open_tasks(),
         "closed with open jobs: {}",
         context()
     );
@@ -83,30 +85,25 @@ fn check_move(
                 jobs += 1;
                 assert_eq!(to.stage(), &Stage::Running, "{}", context());
                 assert!(
-                    !matches!(from.phase(*task), TaskPhase::Recorded(_)),
+                    !matches!(from.phase(*task), Some(TaskPhase::Recorded(_))),
                     "{}",
                     context()
                 );
                 for &on in to.plan().dependencies(*task) {
-                    let done = matches!(to.phase(on), TaskPhase::Recorded(r) if r.is_done());
+                    let done = to.record_of(on).is_some_and(TaskRecord::is_done);
                     assert!(done, "dispatched too early: {}", context());
                 }
             }
             Effect::CancelJob(job) => {
-                let task = task_of(to, *job);
-                let task = &to.plan().index_of(&task).expect("a task");
+                let (task, iteration) = place_of(to.id(), *job).expect("a job of a task");
                 jobs += 1;
                 assert!(to.stage().ending().is_some(), "{}", context());
+                let evaluations = 0;
                 let open = TaskRecord::Dispatched {
-                    iteration: 0,
-                    evaluations: 0,
+                    iteration,
+                    evaluations,
                 };
-                assert_eq!(
-                    from.phase(*task),
-                    &TaskPhase::Recorded(open),
-                    "{}",
-                    context()
-                );
+                assert_eq!(from.record_of(task), Some(&open), "{}", context());
             }
             _ => {}
         }
@@ -136,7 +133,7 @@ fn walk(line: &str, limit: usize) -> (usize, usize) {
     while let Some(from) = queue.pop_front() {
         for event in every_event(&from) {
             let mut to = from.clone();
-            let Ok(transition) = advance(&mut to, &event, limit) else {
+            let Ok(transition) = advance(&mut to, &event, &Facts::new(), limit) else {
                 assert_eq!(to, from, "a refusal changed something: {event:?}");
                 continue;
             };
@@ -144,7 +141,7 @@ fn walk(line: &str, limit: usize) -> (usize, usize) {
             check_move(&from, &event, &to, &transition, limit);
             if event != Event::Continue {
                 let mut again = to.clone();
-                let repeated = advance(&mut again, &event, limit);
+                let repeated = advance(&mut again, &event, &Facts::new(), limit);
                 assert!(
                     matches!(repeated, Err(Refusal::Late(_))),
                     "{event:?} applied twice"

@@ -152,14 +152,15 @@ pub(crate) fn upstream_result(record: &Bytes) -> Option<Bytes> {
     match state.letter {
         'C' => Some(state.tail),
         'K' => Some(Bytes::from_static(b"null")),
-        'D' | 'X' => {
-            let error = String::from_utf8_lossy(&state.tail).into_owned();
-            serde_json::to_vec(&serde_json::json!({ "error": error }))
-                .ok()
-                .map(Bytes::from)
-        }
+        'D' | 'X' => failure(&String::from_utf8_lossy(&state.tail)),
         _ => None,
     }
+}
+
+/// The result of what failed and was allowed to.
+pub(crate) fn failure(error: &str) -> Option<Bytes> {
+    let result = serde_json::to_vec(&serde_json::json!({ "error": error }));
+    result.ok().map(Bytes::from)
 }
 
 /// Reads claims that share a token.

@@ -12,7 +12,7 @@ use super::StoredWorkflow;
 use super::tasks::{Placed, hook, place_tasks, task_view};
 use crate::calls::MAX_BATCH;
 use crate::calls::read;
-use crate::calls::turn::upstream_result;
+use crate::calls::turn::{failure, upstream_result};
 use crate::wire::state::State;
 use crate::{Store, StoreError};
 
@@ -132,23 +132,29 @@ impl Store {
             Some(error) => broken(error),
             None => broken(&"nothing"),
         })?;
-        let jobs: Vec<Option<JobId>> = plan
+        let record = |leaf: &u32| records.get(leaf).copied();
+        let left = |record: &TaskRecord| {
+            matches!(
+                record,
+                TaskRecord::Completed { .. }
+                    | TaskRecord::Routed { .. }
+                    | TaskRecord::FailedAllowed { .. }
+            )
+        };
+        let of = |leaf: &u32| {
+            let iteration = record(leaf).filter(|record| left(record))?.iteration();
+            Some(JobId::of_task(id, *leaf, iteration))
+        };
+        let ids: Vec<JobId> = plan.leaves().iter().filter_map(of).collect();
+        let mut states = self.states(id.shard(), &ids).await?.into_iter();
+        let results: Vec<Option<Bytes>> = plan
             .leaves()
             .iter()
-            .map(|leaf| match records.get(leaf)? {
-                TaskRecord::Completed { iteration, .. } | TaskRecord::Routed { iteration, .. } => {
-                    Some(JobId::of_task(id, *leaf, *iteration))
-                }
-                _ => None,
-            })
-            .collect();
-        let ids: Vec<JobId> = jobs.iter().flatten().copied().collect();
-        let mut states = self.states(id.shard(), &ids).await?.into_iter();
-        let results: Vec<Option<Bytes>> = jobs
-            .into_iter()
-            .map(|job| {
-                job.and_then(|_| states.next())
-                    .and_then(|state| upstream_result(&state))
+            .map(|leaf| {
+                let state = of(leaf).and_then(|_| states.next());
+                let result = state.and_then(|state| upstream_result(&state));
+                // What failed without a job has left nothing but its record.
+                result.or_else(|| failure(record(leaf)?.error()?))
             })
             .collect();
         Ok(plan.output(&results))

@@ -1,5 +1,15 @@
+use bytes::Bytes;
+
 use super::*;
 use crate::Priority;
+use crate::workflow::UpstreamTasks;
+
+mod kinds;
+mod loops;
+mod reference;
+mod routes;
+mod section;
+mod values;
 
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)
@@ -26,6 +36,18 @@ fn graph(line: &str) -> WorkflowDefinition {
 fn mistakes(definition: &WorkflowDefinition) -> Vec<String> {
     let errors = definition.validate(16).expect_err("mistakes");
     errors.iter().map(ToString::to_string).collect()
+}
+
+/// Nothing is wrong with it.
+fn accepted(definition: &WorkflowDefinition) -> Plan {
+    let plan = definition.validate(1024);
+    plan.unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// The names of tasks, for assertions.
+fn names<'p>(plan: &'p Plan, tasks: &[u32]) -> Vec<&'p str> {
+    let name = |&task: &u32| plan.task(task).name.as_str();
+    tasks.iter().map(name).collect()
 }
 
 #[test]
@@ -163,7 +185,7 @@ fn a_plan_is_indexed() {
     );
     assert_eq!(plan.index_of("x"), None);
     assert_eq!(plan.dependencies(2), [1, 0]);
-    assert_eq!(plan.dependents(0), [1, 2, 3]);
+    assert_eq!(plan.waiters(0), [1, 2, 3]);
     assert_eq!(plan.leaves(), [2, 3]);
     assert_eq!(
         (plan.rank(1), plan.at_rank(0), plan.task_count()),
@@ -188,7 +210,7 @@ fn priority_orders_dispatch_and_is_given_to_the_job() {
             let index = plan.at_rank(rank);
             (
                 plan.task(index).name.as_str(),
-                plan.job_spec(index).priority,
+                plan.job_spec(index).expect("job").priority,
             )
         })
         .collect();
@@ -238,7 +260,7 @@ fn a_million_dependencies_are_indexed_quickly() {
     // Generous, as the machine is shared and the build is not optimized: quadratic takes minutes.
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     assert_eq!(plan.dependencies(9_999).len(), 100);
-    assert_eq!(plan.dependents(0).len(), 100);
+    assert_eq!(plan.waiters(0).len(), 100);
     assert!(plan.footprint() > 8_000_000 && plan.footprint() < 16_000_000);
 }
 
