@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_store::StoreError;
+use paceline_types::batch::ONETIME_PLACE;
 use paceline_types::workflow::WorkflowSignal;
 use paceline_types::{
-    JobError, JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version, WorkflowId,
+    BatchId, JobError, JobId, NodeId, Priority, Tag, TaskName, TaskType, UnixMillis, Version,
+    WorkflowId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -123,6 +125,20 @@ impl Context {
     pub fn workflow_task(&self) -> Option<&TaskName> {
         let place = self.0.claimed.record.workflow.as_ref()?;
         Some(&place.task)
+    }
+
+    /// The batch that the job belongs to.
+    #[must_use]
+    pub fn batch_id(&self) -> Option<BatchId> {
+        let item = self.0.claimed.record.batch.as_ref()?;
+        Some(item.batch)
+    }
+
+    /// The item of that batch; none for its onetime task.
+    #[must_use]
+    pub fn batch_item(&self) -> Option<&str> {
+        let item = self.0.claimed.record.batch.as_ref()?;
+        (item.place != ONETIME_PLACE).then_some(&*item.item)
     }
 
     /// When the job was accepted, by the server's clock.

@@ -2,6 +2,7 @@
 //!
 //! The orchestrator knows no Redis and the store knows no orchestrator; this file knows both.
 
+mod batches;
 mod post;
 mod translate;
 
@@ -51,6 +52,7 @@ fn refused(error: CallError<Fenced>) -> LedgerError {
 fn parked(parked: &Parked) -> String {
     serde_json::json!({
         "workflow": parked.workflow,
+        "batch": parked.batch,
         "event": parked.event,
         "state": parked.state,
         "reason": parked.reason,
@@ -86,6 +88,7 @@ impl Ledger for ShardLedger {
     async fn commit(&self, term: &Term, turn: Turn) -> Result<TurnReply, LedgerError> {
         let batch = Batch {
             commits: turn.commits.iter().map(commit).collect::<Result<_, _>>()?,
+            batches: turn.batches.iter().map(batches::commit).collect(),
             consumed: turn.consumed.iter().map(|entry| entry.0.as_str()).collect(),
             parked: turn.parked.iter().map(parked).collect(),
             unmarked: turn
@@ -94,6 +97,12 @@ impl Ledger for ShardLedger {
                 .filter(|parked| parked.unmark)
                 .filter_map(|parked| parked.workflow)
                 .collect(),
+            unmarked_batches: turn
+                .parked
+                .iter()
+                .filter(|parked| parked.unmark)
+                .filter_map(|parked| parked.batch)
+                .collect(),
             read_ahead: turn.read_ahead.as_ref().map(|ahead| {
                 (
                     ahead.after.as_ref().map(|entry| entry.0.as_str()),
@@ -101,21 +110,20 @@ impl Ledger for ShardLedger {
                 )
             }),
         };
-        let (outcomes, next) = self
+        let written = self
             .store
             .commit(self.shard, term.number(), &batch)
             .await
             .map_err(refused)?;
+        let outcome = |outcome| match outcome {
+            Committed::At(revision) => CommitOutcome::Committed { revision },
+            Committed::Stale => CommitOutcome::Stale,
+            Committed::Missing => CommitOutcome::Missing,
+        };
         Ok(TurnReply {
-            outcomes: outcomes
-                .into_iter()
-                .map(|outcome| match outcome {
-                    Committed::At(revision) => CommitOutcome::Committed { revision },
-                    Committed::Stale => CommitOutcome::Stale,
-                    Committed::Missing => CommitOutcome::Missing,
-                })
-                .collect(),
-            next: next.into_iter().map(delivery).collect(),
+            outcomes: written.outcomes.into_iter().map(outcome).collect(),
+            batches: written.batches.into_iter().map(outcome).collect(),
+            next: written.next.into_iter().map(delivery).collect(),
         })
     }
 

@@ -1,7 +1,8 @@
-//! The service that rings for moments which workflows wait for, by the server's clock: execution
+//! The service that rings for moments which workflows and batches wait for, by the server's clock: execution
 //! timeouts, the next attempt, the longest wait for a signal.
 
-use crate::desk::{Answers, Arrival, Desk, MAX_EVENTS, Source, Work};
+use crate::batch::BatchEvent;
+use crate::desk::{Answers, Arrival, BatchArrival, Desk, MAX_EVENTS, Source, Work};
 use crate::ports::{Ledger, LedgerError};
 use crate::term::Term;
 use crate::transition::Event;
@@ -59,8 +60,13 @@ impl Alarms {
         term: &Term,
     ) -> Result<Report, LedgerError> {
         let overdue = desk.ledger().overdue(term, self.options.batch).await?;
-        let busy = overdue.len() >= self.options.batch;
-        if overdue.is_empty() {
+        let room = self.options.batch - overdue.len();
+        let batches = match room {
+            0 => Vec::new(),
+            room => desk.ledger().overdue_batches(term, room).await?,
+        };
+        let busy = batches.len() >= room;
+        if overdue.is_empty() && batches.is_empty() {
             return Ok(Report::default());
         }
         let arrivals = overdue.into_iter().map(|(workflow, alarm)| Arrival {
@@ -68,8 +74,14 @@ impl Alarms {
             event: Event::Rang(alarm),
             source: Source::Mark,
         });
+        let rung = batches.into_iter().map(|(batch, alarm)| BatchArrival {
+            batch,
+            event: BatchEvent::Rang(alarm),
+            source: Source::Mark,
+        });
         let work = Work {
             arrivals: arrivals.collect(),
+            batches: rung.collect(),
             ..Work::default()
         };
         let answers = desk.turn(term, work).await?;

@@ -13,6 +13,7 @@
 //! still missing then belongs to the backlog.
 
 mod backlog;
+mod batches;
 mod bench;
 mod plans;
 mod sheets;
@@ -22,14 +23,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_types::WorkflowId;
+use paceline_types::{BatchId, WorkflowId};
 
 use backlog::Backlog;
+pub(crate) use batches::BatchArrival;
+use batches::BatchDesk;
 use bench::{Found, read};
 use plans::Plans;
 use sheets::Sheets;
 
 use crate::advance::spawn_again;
+use crate::batch::BatchInstance;
 use crate::cache::Cache;
 use crate::facts::Facts;
 use crate::instance::{Instance, Limits};
@@ -87,6 +91,8 @@ pub(crate) enum Mend {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) arrivals: Vec<Arrival>,
+    /// Those for batches; they count among the arrivals.
+    pub(crate) batches: Vec<BatchArrival>,
     pub(crate) mends: Vec<(WorkflowId, Mend)>,
     pub(crate) consumed: Vec<EntryId>,
     pub(crate) parked: Vec<Parked>,
@@ -118,7 +124,8 @@ pub struct Desk<L> {
     ledger: Arc<L>,
     cache: Cache,
     plans: Plans,
-    backlog: Backlog,
+    backlog: Backlog<WorkflowId>,
+    batches: BatchDesk,
     sheets: Sheets,
     limits: Limits,
     /// How many results are asked for at once.
@@ -136,6 +143,7 @@ impl<L: Ledger> Desk<L> {
             cache: Cache::new(cache_bytes),
             plans: Plans::default(),
             backlog: Backlog::default(),
+            batches: BatchDesk::new(),
             sheets: Sheets::default(),
             limits: Limits::default(),
             results_at_once: turn::MAX_RESULTS,
@@ -158,7 +166,7 @@ impl<L: Ledger> Desk<L> {
     /// Whether work is left over.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty()
+        !self.backlog.is_empty() || self.batches.has_backlog()
     }
 
     /// Whether a commit may have written posts since the last call: they can be delivered.
@@ -176,6 +184,21 @@ impl<L: Ledger> Desk<L> {
     /// Puts an instance at the end of the backlog, once.
     pub(crate) fn remember(&mut self, workflow: WorkflowId) {
         self.backlog.push(workflow);
+    }
+
+    /// Puts a batch at the end of the backlog, once.
+    pub(crate) fn remember_batch(&mut self, batch: BatchId) {
+        self.batches.remember(batch);
+    }
+
+    /// Looks at a batch, from the cache if it is there. None if it is missing or broken.
+    pub(crate) async fn look_at_batch<T>(
+        &mut self,
+        term: &Term,
+        batch: BatchId,
+        see: impl FnOnce(&BatchInstance) -> T,
+    ) -> Result<Option<T>, LedgerError> {
+        self.batches.look(&*self.ledger, term, batch, see).await
     }
 
     /// Drops what is cached of an instance, as another hand may have changed it.

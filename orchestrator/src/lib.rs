@@ -14,6 +14,7 @@
 pub mod advance;
 mod agenda;
 pub mod alarms;
+pub mod batch;
 mod cache;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;

@@ -4,6 +4,7 @@
 //! allowed, or a commit that names a job twice, is a panic here. It can fail on purpose, before
 //! or after a commit took effect, and counts what it is asked to do. Its clock is wound by hand.
 
+mod batches;
 mod commit;
 mod faults;
 mod hands;
@@ -20,6 +21,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
 use paceline_types::{JobId, JobSpec, NodeId, SignalName, TaskName, WorkflowId, WorkflowStatus};
+
+pub use batches::BatchJob;
 
 use crate::ports::{Alarm, Composition, InboxItem, LogEvent, Parked, Post, TaskOutcome};
 
@@ -190,6 +193,7 @@ struct State {
     /// Steps that the lanes' sweep takes.
     untidy: usize,
     schedules: schedules::Book,
+    batches: batches::Book,
 }
 
 /// Everything that a leader works on, in memory. Share it by `Arc`.

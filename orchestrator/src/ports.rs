@@ -7,6 +7,7 @@
 //!
 //! The ports are small and apart, so that a test can fail one of them; [`World`] is all of them.
 
+mod batches;
 mod inbox;
 mod services;
 mod turn;
@@ -18,6 +19,10 @@ use paceline_types::{JobId, WorkflowId};
 
 use crate::term::Term;
 
+pub use batches::{
+    BatchAlarm, BatchCommit, BatchJobEvent, BatchLogEvent, BatchNews, Batches, ItemStart,
+    OnetimeJob, StoredBatch,
+};
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
 pub use services::{
     Bell, Delayed, Groups, GroupsFlushed, JobsExpired, Lanes, LanesChecked, Nodes, Overview,
@@ -56,11 +61,11 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// The kept state of workflows, and their inbox.
+/// The kept state of workflows, and the inbox that they share with [batches](Batches).
 ///
 /// A write of an older term than the newest is refused. A read may be refused as well, but need
 /// not: nothing follows from what was read but a write.
-pub trait Ledger: Send + Sync {
+pub trait Ledger: Batches + Send + Sync {
     /// The oldest entries that have not been consumed, at most `ahead.max`, in order. An entry
     /// is returned again by every call until a turn consumes it.
     fn inbox(

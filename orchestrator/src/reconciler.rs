@@ -9,10 +9,12 @@
 //! repaired if the walk after it finds the same: an event may be on its way, and its entry in
 //! the inbox is the better witness.
 
+mod batches;
 mod visit;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use batches::BatchWalk;
 use paceline_types::{JobId, WorkflowId};
 
 use crate::desk::Desk;
@@ -82,6 +84,7 @@ enum Place {
         next: Option<Cursor>,
         fetched: bool,
     },
+    Batches,
     Lanes {
         cursor: Option<Cursor>,
     },
@@ -92,6 +95,7 @@ enum Place {
 pub struct Reconciler {
     options: Options,
     place: Place,
+    batches: BatchWalk,
     /// What the walk before this one suspected, and what this one does.
     before: BTreeSet<Suspect>,
     suspects: BTreeSet<Suspect>,
@@ -104,6 +108,7 @@ impl Reconciler {
         Reconciler {
             options,
             place: BEGINNING,
+            batches: BatchWalk::default(),
             before: BTreeSet::new(),
             suspects: BTreeSet::new(),
         }
@@ -140,10 +145,19 @@ impl Reconciler {
                     self.visit(desk, term, workflow, from).await
                 }
                 None => {
-                    self.place = Place::Lanes { cursor: None };
+                    self.place = Place::Batches;
                     Ok(Report::default())
                 }
             },
+            Place::Batches => {
+                let (batches, jobs) = (self.options.workflows.max(1), self.options.jobs);
+                let jobs = jobs.clamp(1, crate::desk::MAX_EVENTS - 1);
+                let step = self.batches.step(desk, term, batches, jobs).await?;
+                Ok(step.unwrap_or_else(|| {
+                    self.place = Place::Lanes { cursor: None };
+                    Report::default()
+                }))
+            }
             Place::Lanes { cursor } => {
                 let max = self.options.jobs.max(1);
                 let checked = desk.ledger().check_lanes(term, cursor.clone(), max).await?;

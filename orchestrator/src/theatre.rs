@@ -25,7 +25,7 @@ pub(crate) struct Troupe {
     pub(crate) workflows: Workflows,
     alarms: Alarms,
     courier: Courier<MemoryLedger>,
-    pub(crate) reconciler: Reconciler,
+    reconciler: Reconciler,
     _tenure: Tenure,
     pub(crate) term: Term,
 }
@@ -77,18 +77,22 @@ impl Troupe {
 
     /// One whole walk of the reconciler; what it repaired.
     pub(crate) async fn walk(&mut self) -> usize {
+        self.walk_if_it_can().await.expect("a walk")
+    }
+
+    /// As [`Troupe::walk`], unless the ledger fails.
+    pub(crate) async fn walk_if_it_can(&mut self) -> Result<usize, LedgerError> {
         let mut repaired = 0;
         loop {
             let calls = self.ledger.tally().calls;
-            let walked = self.reconciler.tick(&mut self.desk, &self.term).await;
-            let report = walked.expect("a step");
+            let report = self.reconciler.tick(&mut self.desk, &self.term).await?;
             assert!(
                 self.ledger.tally().calls - calls <= 6,
                 "a step takes a few calls"
             );
             repaired += report.repaired;
             if report.done {
-                return repaired;
+                return Ok(repaired);
             }
         }
     }

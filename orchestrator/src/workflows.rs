@@ -12,11 +12,15 @@
 
 use std::collections::VecDeque;
 
+use crate::batch::BatchEvent;
 use crate::desk::{
-    Answers, Arrival, DEFAULT_CACHE_BYTES, Desk, MAX_BACKLOG, MAX_EVENTS, Source, Work,
+    Answers, Arrival, BatchArrival, DEFAULT_CACHE_BYTES, Desk, MAX_BACKLOG, MAX_EVENTS, Source,
+    Work,
 };
 use crate::instance::Limits;
-use crate::ports::{Delivery, EntryId, InboxItem, Ledger, LedgerError, Parked, ReadAhead};
+use crate::ports::{
+    BatchNews, Delivery, EntryId, InboxItem, Ledger, LedgerError, Parked, ReadAhead,
+};
 use crate::term::Term;
 use crate::transition::Event;
 
@@ -157,6 +161,11 @@ impl Workflows {
             for workflow in marked {
                 desk.remember(workflow);
             }
+            let marked = desk.ledger().unfinished_batches(term, MAX_RESUMED).await?;
+            self.resume |= marked.len() >= MAX_RESUMED;
+            for batch in marked {
+                desk.remember_batch(batch);
+            }
         }
         if self.queue.is_empty() {
             let ahead = ReadAhead {
@@ -235,7 +244,11 @@ fn given_up(item: &InboxItem, entry: &EntryId) -> Parked {
             | InboxItem::Retry { workflow }
             | InboxItem::Look { workflow }
             | InboxItem::Cancel { workflow, .. } => Some(*workflow),
-            InboxItem::Unreadable { .. } => None,
+            InboxItem::Batch { .. } | InboxItem::Unreadable { .. } => None,
+        },
+        batch: match item {
+            InboxItem::Batch { batch, .. } => Some(*batch),
+            _ => None,
         },
         unmark: false,
         event,
@@ -271,6 +284,14 @@ fn add(work: &mut Work, item: InboxItem, entry: &EntryId, shards: u16) {
         InboxItem::Retry { workflow } => (workflow, Event::RetryRequested),
         InboxItem::Look { workflow } => (workflow, Event::Continue),
         InboxItem::Cancel { workflow, reason } => (workflow, Event::CancelRequested { reason }),
+        InboxItem::Batch { batch, news } => {
+            work.batches.push(BatchArrival {
+                batch,
+                event: batch_event(news),
+                source: Source::Inbox(entry.clone()),
+            });
+            return;
+        }
         InboxItem::Unreadable { text, problem } => {
             tracing::error!(
                 entry = entry.0,
@@ -281,6 +302,7 @@ fn add(work: &mut Work, item: InboxItem, entry: &EntryId, shards: u16) {
             work.parked.push(Parked {
                 entry: Some(entry.clone()),
                 workflow: None,
+                batch: None,
                 unmark: false,
                 event: text,
                 state: String::new(),
@@ -294,6 +316,27 @@ fn add(work: &mut Work, item: InboxItem, entry: &EntryId, shards: u16) {
         event,
         source: Source::Inbox(entry.clone()),
     });
+}
+
+fn batch_event(news: BatchNews) -> BatchEvent {
+    match news {
+        BatchNews::Start => BatchEvent::Start,
+        BatchNews::JobEnded {
+            place,
+            item,
+            iteration,
+            job,
+            outcome,
+        } => BatchEvent::JobEnded {
+            place,
+            item,
+            iteration,
+            job,
+            outcome,
+        },
+        BatchNews::Cancel { reason } => BatchEvent::CancelRequested { reason },
+        BatchNews::Retry { failed_only } => BatchEvent::RetryRequested { failed_only },
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
---[[ commit: saves the next state of workflows with all that follows from it, and takes the inbox
-     entries that caused it away, all or nothing.
+--[[ commit: saves the next state of workflows and batches with all that follows from it, and takes the
+     inbox entries that caused it away, all or nothing.
   keys    1 events, 2 inbox, 3 leader
-  args    1 term, 2 event cap, 3 retention of workflows in ms, then lists, each its length and then
+  args    1 term, 2 event cap, 3 retention of workflows and batches in ms, then lists, each
+          its length and then
           workflows: id, expected revision
+          batches: id, expected revision
           for each workflow a list of its own: field, value
           workflows that come to their outcome
           workflows of which nothing is under way any more
@@ -14,10 +16,12 @@
           what few commits have, four each, see lib/consequences.lua
           jobs to cancel: job, why
           events: kind, how many, items
-          inbox entries that are done with, parked items, workflows to unmark (unfinished, overdue)
+          for each batch what write_batch() takes, see lib/batches.lua
+          inbox entries that are done with, parked items, workflows to unmark (unfinished, overdue),
+          batches to unmark
           and at last: read ahead after ('' from the oldest), how many entries (0 none)
   reply   {'ok', {for each entry read ahead: {id, fields}}}
-          | {'differs', a letter for each workflow: '.' as expected, s stale, m missing}: nothing
+          | {'differs', a letter for each workflow, then batch: '.' as expected, s stale, m missing}: nothing
             was written, but that the missing ones lost their marks
           | {'fenced', newest term}
   events  those of the commits, job.enqueued, job.cancelled
@@ -39,9 +43,9 @@ local function arg()
   return ARGV[at]
 end
 
-local function unmark(id)
-  redis.call('SREM', prefix .. 'workflows:unfinished', id)
-  redis.call('ZREM', prefix .. 'workflows:alarms', id, id .. ' retry')
+local function unmark(kind, id)
+  redis.call('SREM', prefix .. kind .. ':unfinished', id)
+  redis.call('ZREM', prefix .. kind .. ':alarms', id, id .. ' retry')
 end
 
 local count = tonumber(arg())
@@ -53,8 +57,20 @@ for i = 1, count do
   letters[i] = revision == expected and '.' or revision and 's' or 'm'
   if revision ~= expected then differs = true end
   if not revision then
-    unmark(id)
+    unmark('workflows', id)
     redis.call('ZREM', prefix .. 'workflows:active', id)
+  end
+end
+local batches, batch_count = {}, tonumber(arg())
+for i = 1, batch_count do
+  local id, expected = arg(), arg()
+  batches[i] = id
+  local revision = redis.call('HGET', prefix .. 'bt:' .. id, 'r')
+  letters[count + i] = revision == expected and '.' or revision and 's' or 'm'
+  if revision ~= expected then differs = true end
+  if not revision then
+    unmark('batches', id)
+    redis.call('ZREM', prefix .. 'batches:active', id)
   end
 end
 if differs then return { 'differs', table.concat(letters) } end
@@ -151,6 +167,11 @@ end
 -- What is cancelled may have been dispatched by the same commit.
 for _, cancel in ipairs(cancels) do cancel_job(cancel[1], cancel[2], 0) end
 
+if batch_count > 0 then
+--@include lib/batches.lua
+  for _, id in ipairs(batches) do at = write_batch(id, at, closed, retention) end
+end
+
 local consumed = tonumber(arg())
 if consumed > 0 then redis.call('XDEL', KEYS[2], unpack(ARGV, at + 1, at + consumed)) end
 at = at + consumed
@@ -158,7 +179,8 @@ for _ = 1, tonumber(arg()) do
   redis.call('LPUSH', prefix .. 'parked', arg())
   redis.call('LTRIM', prefix .. 'parked', 0, 999)
 end
-for _ = 1, tonumber(arg()) do unmark(arg()) end
+for _ = 1, tonumber(arg()) do unmark('workflows', arg()) end
+for _ = 1, tonumber(arg()) do unmark('batches', arg()) end
 
 announce_lanes()
 write_endings()

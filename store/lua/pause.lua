@@ -19,6 +19,7 @@ if not ident then return { 'unknown' } end
 if redis.call('HEXISTS', prefix .. 'runs', id) == 1 then return { 'state', 'r' } end
 local state = parse_state(read_state(id))
 if TERMINAL[state.letter] then return { 'state', state.letter } end
+if is_staged(ident) then return { 'unknown' } end
 local due = after == 0 and 0 or now + after
 leave_place(id, ident, state)
 -- What waits for a limit waits no more, and what was granted a slot gives it back.

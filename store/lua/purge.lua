@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
---[[ purge: removes what is past its retention: one packet of jobs, or a step of one workflow.
+--[[ purge: removes what is past its retention: one packet of jobs, or a step of one workflow or
+     batch.
      Trims the event log to about its cap of events, the dead letters to theirs, and the counts of
      days to 91 of them.
   keys    1 events, 2 ended, 3 leader
@@ -17,7 +18,7 @@ local refusal = fenced()
 if refusal then return refusal end
 local removed, most = 0, tonumber(ARGV[3])
 
--- '<ended ms><letter><packs of ids>'; w for a workflow. A record of many tasks goes step by step; the
+-- '<ended ms><letter><packs of ids>'; w for a workflow, b for a batch. A record of many tasks goes step by step; the
 -- walk over it is kept in its field p, as a table whose first buckets are empty does not shrink.
 local function purge_workflow(id, packet)
   local record = prefix .. 'wf:' .. id
@@ -79,7 +80,12 @@ end
 local packet = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1)[1]
 if packet then
   local letter, list = string.match(packet, '^%d+(%a)(.*)$')
-  if letter == 'w' then
+  if letter == 'b' then
+--@include-here lib/forgetting_batches.lua
+    local done, gone = purge_batch(list, most)
+    removed = removed + gone
+    if done then redis.call('ZREM', KEYS[2], packet) end
+  elseif letter == 'w' then
     if purge_workflow(list, packet) then redis.call('ZREM', KEYS[2], packet) end
   else
     local ids, past = unpack_ids(list, {}), {}

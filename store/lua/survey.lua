@@ -2,9 +2,10 @@
 --[[ survey: what there is to do for the leader, in one look.
   keys    1 events, 2 inbox, 3 workflows:unfinished, 4 workflows:alarms, 5 delayed, 6 leases,
           7 ended, 8 leader, 9 recovering, 10 audited, 11 timers, 12 groups:due,
-          13 schedules:due, 14 schedules:ended, 15 outbox
+          13 schedules:due, 14 schedules:ended, 15 outbox,
+          16 batches:unfinished, 17 batches:alarms
   args    1 term
-  reply   {'ok', inbox entries, unfinished workflows, overdue (0|1), ms until the next delayed
+  reply   {'ok', inbox entries, unfinished workflows and batches, overdue (0|1), ms until the next delayed
            job or wake of a limit (-1 none), dead nodes (0|1), purgeable (0|1), events for audit
            trails (0|1), ms until the next timer of a job, the next group, the next schedule is
            due (-1 none; of schedules 0 also when a firing that waited may start), posts (0|1)}
@@ -36,7 +37,8 @@ local function wait(...)
   return earliest and math.max(0, earliest - now) or -1
 end
 local next_firing = redis.call('EXISTS', KEYS[14]) == 1 and 0 or wait(KEYS[13])
-return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]),
+return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]) + redis.call('SCARD', KEYS[16]),
+  math.max(due(KEYS[4]), due(KEYS[17])),
   wait(KEYS[5], prefix .. 'wakes'), math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])),
   due(KEYS[7]), trails_due(), wait(KEYS[11]), wait(KEYS[12]), next_firing,
-  redis.call('EXISTS', KEYS[15]) }
+  math.min(1, redis.call('XLEN', KEYS[15])) }

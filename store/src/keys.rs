@@ -8,7 +8,7 @@
 //! `pushes:<number>`, `schedule:<id>`, `buffer:<id>`, `schedules:revision`) are named in `lua/lib/`
 //! and in ARCHITECTURE.md.
 
-use paceline_types::{JobId, Namespace, NodeId, ShardIndex, WorkflowId};
+use paceline_types::{BatchId, JobId, Namespace, NodeId, ShardIndex, WorkflowId};
 
 /// The keys of one shard.
 #[derive(Clone, Debug)]
@@ -64,6 +64,12 @@ pub(crate) struct Keys {
     pub(crate) alarms: String,
     /// Stream: what instances in other shards must be told.
     pub(crate) outbox: String,
+    /// Sorted set: batches that have not ended, by creation.
+    pub(crate) active_batches: String,
+    /// Set: batches with effects left over from a full commit.
+    pub(crate) unfinished_batches: String,
+    /// Sorted set: moments that batches wait for.
+    pub(crate) batch_alarms: String,
     /// Hash: facts that hold for the whole namespace; on shard 0.
     pub(crate) meta: String,
     /// Stream: of the bench, while it measures its reference.
@@ -115,6 +121,9 @@ impl Keys {
             unfinished_workflows: key("workflows:unfinished"),
             alarms: key("workflows:alarms"),
             outbox: key("outbox"),
+            active_batches: key("batches:active"),
+            unfinished_batches: key("batches:unfinished"),
+            batch_alarms: key("batches:alarms"),
             meta: key("meta"),
             reference: key("bench"),
             recovering: key("recovering"),
@@ -164,6 +173,26 @@ impl Keys {
     /// Hash: the keys that signals of a workflow were sent with.
     pub(crate) fn signal_keys(&self, id: WorkflowId) -> String {
         format!("{}sk:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: the header of a batch, and what else is kept of it once.
+    pub(crate) fn batch(&self, id: BatchId) -> String {
+        format!("{}bt:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// String: the definition of a batch without its items; written once.
+    pub(crate) fn batch_definition(&self, id: BatchId) -> String {
+        format!("{}bd:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// Hash: the ids of a batch's items, in blocks.
+    pub(crate) fn batch_items(&self, id: BatchId) -> String {
+        format!("{}bi:{}", self.prefix, id.bare(&mut [0; 26]))
+    }
+
+    /// String: two bytes for each item of a batch.
+    pub(crate) fn batch_states(&self, id: BatchId) -> String {
+        format!("{}bs:{}", self.prefix, id.bare(&mut [0; 26]))
     }
 
     /// Stream: the waiting jobs of one lane, `<tier>:<task type>:<version>`.

@@ -9,9 +9,10 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Alarm, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes,
-    Ledger, LedgerError, Nodes, Outbox, Overview, Page, Post, ReadAhead, Retention, StoredInstance,
-    TaskOutcome, Timers, Turn, TurnReply,
+    Alarm, BatchAlarm, Batches, ChildPhase, Cursor, Delayed, Delivery, EntryId, Groups,
+    GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger, LedgerError, Nodes, Outbox, Overview,
+    Page, Post, ReadAhead, Retention, StoredBatch, StoredInstance, TaskOutcome, Timers, Turn,
+    TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::calls::submit::NewJob;
@@ -21,8 +22,8 @@ use paceline_store::{CallError, Store};
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName, TierWeights, UnixMillis,
-    WorkflowDefinition, WorkflowId, WorkflowStatus,
+    BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName, TierWeights,
+    UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
 
@@ -56,6 +57,45 @@ impl Elected {
                 .await;
             assert_eq!(won.unwrap(), number);
         }
+    }
+}
+
+impl Batches for Elected {
+    async fn load_batches(
+        &self,
+        term: &Term,
+        batches: &[BatchId],
+    ) -> Result<Vec<Option<StoredBatch>>, LedgerError> {
+        self.win(term).await;
+        self.ledger.load_batches(term, batches).await
+    }
+
+    async fn overdue_batches(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<(BatchId, BatchAlarm)>, LedgerError> {
+        self.win(term).await;
+        self.ledger.overdue_batches(term, max).await
+    }
+
+    async fn unfinished_batches(
+        &self,
+        term: &Term,
+        max: usize,
+    ) -> Result<Vec<BatchId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.unfinished_batches(term, max).await
+    }
+
+    async fn active_batches(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<Page<BatchId>, LedgerError> {
+        self.win(term).await;
+        self.ledger.active_batches(term, from, max).await
     }
 }
 
@@ -132,6 +172,15 @@ impl Ledger for Elected {
 }
 
 impl Outbox for Elected {
+    async fn children(
+        &self,
+        term: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        self.win(term).await;
+        self.ledger.children(term, children).await
+    }
+
     async fn posts(
         &self,
         term: &Term,

@@ -14,6 +14,7 @@ use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::calls::workflow::StoredWorkflow;
 use paceline_types::{JobId, TaskName, WorkflowId};
 
+use super::batches;
 use super::post::{self, Told};
 
 /// An entry of the inbox in the words of the leader.
@@ -54,6 +55,7 @@ fn inbox_item(item: StoreItem) -> InboxItem {
         },
         StoreItem::Retry(workflow) => InboxItem::Retry { workflow },
         StoreItem::Look(workflow) => InboxItem::Look { workflow },
+        StoreItem::Batch(batch, news) => batches::news(batch, news),
         StoreItem::Unreadable(text) => InboxItem::Unreadable {
             text,
             problem: "not an item that this version knows".to_owned(),

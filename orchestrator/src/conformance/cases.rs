@@ -518,6 +518,7 @@ pub(super) async fn what_is_parked_is_consumed<B: Bed>(bed: &B) {
     assert!(is_committed(write(bed, &term, marked).await));
     let entries = read(bed, &term, FROM_START).await;
     let parked = |unmark| Parked {
+        batch: None,
         entry: Some(entries[0].entry.clone()),
         workflow: Some(workflow),
         unmark,

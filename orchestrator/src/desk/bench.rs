@@ -174,6 +174,7 @@ impl Bench<'_> {
         self.parked.push(Parked {
             entry,
             workflow: Some(workflow),
+            batch: None,
             unmark,
             event,
             state,

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paceline_types::WorkflowId;
+use paceline_types::{BatchId, WorkflowId};
 
+use super::batches::{BatchBench, BatchMarks};
 use super::bench::{Bench, Found};
 use super::{Answers, Arrival, BACKLOG_SHARE, Desk, MAX_EFFECTS, Source, Work};
 use crate::draft::Draft;
@@ -38,12 +39,14 @@ impl<L: Ledger> Desk<L> {
     /// again.
     pub(crate) async fn turn(&mut self, term: &Term, work: Work) -> Result<Answers, LedgerError> {
         let backlog = self.backlog.first(work.backlog);
-        let answers = self.turn_with(term, work, &backlog).await;
+        let batches = self.batches.waiting(work.backlog);
+        let answers = self.turn_with(term, work, &backlog, batches.clone()).await;
         if answers.is_err() {
             // If one of these is what fails, the others must not wait behind it.
             for workflow in backlog {
                 self.backlog.settle(workflow, true);
             }
+            self.batches.defer(batches);
         }
         answers
     }
@@ -53,6 +56,7 @@ impl<L: Ledger> Desk<L> {
         term: &Term,
         work: Work,
         backlog: &[WorkflowId],
+        batches: Vec<BatchId>,
     ) -> Result<Answers, LedgerError> {
         for arrival in work.arrivals.iter().filter(|arrival| is_news(arrival)) {
             self.doubt(arrival.workflow);
@@ -64,6 +68,10 @@ impl<L: Ledger> Desk<L> {
             .chain(backlog.iter().copied())
             .collect();
         let ids: Vec<WorkflowId> = touched.iter().copied().collect();
+        let has_backlog = !backlog.is_empty() || !batches.is_empty();
+        let ledger = &*self.ledger;
+        let batches = self.batches.begin(ledger, term, &work.batches, batches);
+        let mut batches = batches.await?;
         let mut bench = Bench {
             found: self.find(term, &ids).await?,
             drafts: BTreeMap::new(),
@@ -73,10 +81,14 @@ impl<L: Ledger> Desk<L> {
         };
         bench.answers.impossible = bench.parked.len();
 
-        let events = work.arrivals.len();
-        let reserve = if backlog.is_empty() { 0 } else { BACKLOG_SHARE };
+        let events = work.arrivals.len() + work.batches.len();
+        let reserve = if has_backlog { BACKLOG_SHARE } else { 0 };
         for arrival in work.arrivals {
             bench.apply(arrival, MAX_EFFECTS - reserve);
+        }
+        for arrival in work.batches {
+            let (answers, parked) = (&mut bench.answers, &mut bench.parked);
+            batches.apply(arrival, MAX_EFFECTS - reserve, answers, parked);
         }
         for (workflow, mend) in work.mends {
             bench.mend(workflow, mend);
@@ -84,6 +96,7 @@ impl<L: Ledger> Desk<L> {
         for &workflow in backlog {
             bench.go_on(workflow);
         }
+        batches.go_on(&mut bench.answers, &mut bench.parked);
         fetch(
             &*self.ledger,
             term,
@@ -109,6 +122,7 @@ impl<L: Ledger> Desk<L> {
         };
         let turn = Turn {
             commits: drafts.into_iter().map(finish).collect(),
+            batches: batches.finish(),
             parked,
             ..Turn::default()
         };
@@ -117,7 +131,8 @@ impl<L: Ledger> Desk<L> {
             read_ahead: work.read_ahead,
             events,
         };
-        self.commit(term, turn, writing, found, answers).await
+        self.commit(term, turn, writing, (found, batches), answers)
+            .await
     }
 
     async fn commit(
@@ -125,25 +140,29 @@ impl<L: Ledger> Desk<L> {
         term: &Term,
         mut turn: Turn,
         writing: Writing,
-        mut found: BTreeMap<WorkflowId, Found>,
+        (mut found, batches): (BTreeMap<WorkflowId, Found>, BatchBench),
         mut answers: Answers,
     ) -> Result<Answers, LedgerError> {
         let changed: Vec<Changed> = turn.commits.iter().map(Changed::of).collect();
+        let batch_marks = BatchMarks::of(&turn);
         let unmarked: Vec<WorkflowId> = turn
             .parked
             .iter()
             .filter(|parked| parked.unmark)
             .flat_map(|parked| parked.workflow)
             .collect();
-        let empty =
-            turn.commits.is_empty() && writing.consumed.is_empty() && turn.parked.is_empty();
+        let empty = turn.commits.is_empty()
+            && turn.batches.is_empty()
+            && writing.consumed.is_empty()
+            && turn.parked.is_empty();
         turn.consumed = writing.consumed;
         turn.read_ahead = writing.read_ahead;
         let reply = if empty && turn.read_ahead.is_none() {
             TurnReply::default()
         } else {
             metrics::histogram!("paceline_orchestrator_turn_events").record(writing.events as f64);
-            metrics::histogram!("paceline_orchestrator_turn_commits").record(changed.len() as f64);
+            metrics::histogram!("paceline_orchestrator_turn_commits")
+                .record((changed.len() + turn.batches.len()) as f64);
             metrics::histogram!("paceline_orchestrator_turn_effects")
                 .record(answers.effects as f64);
             self.posted |= turn.commits.iter().any(|commit| !commit.posts.is_empty());
@@ -186,6 +205,9 @@ impl<L: Ledger> Desk<L> {
                 self.cache.put(held);
             }
         }
+        let outcomes = &reply.batches;
+        self.batches
+            .settle(batches, batch_marks, outcomes, &mut answers);
         answers.next = reply.next;
         count(&answers);
         Ok(answers)

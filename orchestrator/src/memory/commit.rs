@@ -8,7 +8,7 @@ use paceline_types::workflow::Hook;
 
 use super::{JobState, Kept, MemoryJob, State};
 use crate::desk::MAX_EFFECTS;
-use crate::ports::{Commit, CommitOutcome, ConcludedBy, Post, TaskOutcome, Turn};
+use crate::ports::{BatchCommit, Commit, CommitOutcome, ConcludedBy, Post, TaskOutcome, Turn};
 
 /// Most commits, ids or records of one call.
 pub(super) const BOUND: usize = 100;
@@ -25,7 +25,8 @@ pub(super) fn check_turn(turn: &Turn) {
         "an instance is committed twice"
     );
     assert!(turn.commits.len() <= BOUND, "too many commits");
-    let effects: usize = turn.commits.iter().map(effects).sum();
+    let started: usize = turn.batches.iter().map(effects_of_batch).sum();
+    let effects = turn.commits.iter().map(effects).sum::<usize>() + started;
     assert!(effects <= MAX_EFFECTS, "too many effects: {effects}");
     let records: usize = turn.commits.iter().map(|commit| commit.tasks.len()).sum();
     assert!(records <= MAX_RECORDS, "too many records: {records}");
@@ -43,6 +44,14 @@ fn effects(commit: &Commit) -> usize {
         .map_or(0, |cancels| cancels.jobs.len());
     let launched = |post: &&Post| matches!(post, Post::Spawn(_) | Post::Cancel { .. });
     commit.dispatches.len() + cancels + commit.posts.iter().filter(launched).count()
+}
+
+fn effects_of_batch(commit: &BatchCommit) -> usize {
+    let cancels = commit
+        .cancels
+        .as_ref()
+        .map_or(0, |cancels| cancels.jobs.len());
+    commit.starts.len() + usize::from(commit.onetime.is_some()) + cancels
 }
 
 fn check(commit: &Commit) {

@@ -71,9 +71,11 @@ impl MemoryLedger {
 
     /// Forgets which workflows have work left over, as a rollback would.
     pub fn lose_marks(&self) {
-        for kept in self.state().workflows.values_mut() {
+        let mut state = self.state();
+        for kept in state.workflows.values_mut() {
             kept.unfinished = false;
         }
+        state.batches.forget_marks();
     }
 
     /// Overwrites the kept definition, as a fault of the data would.

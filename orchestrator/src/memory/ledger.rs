@@ -106,7 +106,13 @@ impl Ledger for MemoryLedger {
             .into_iter()
             .map(|commit| state.apply(commit))
             .collect();
-        if !outcomes.contains(&CommitOutcome::Stale) {
+        let batches: Vec<CommitOutcome> = turn
+            .batches
+            .into_iter()
+            .map(|commit| state.apply_batch(commit))
+            .collect();
+        let stale = CommitOutcome::Stale;
+        if !outcomes.contains(&stale) && !batches.contains(&stale) {
             for entry in &turn.consumed {
                 state.consume(entry);
             }
@@ -118,6 +124,9 @@ impl Ledger for MemoryLedger {
                     kept.unfinished = false;
                     kept.alarms.clear();
                 }
+                if let Some(batch) = parked.batch.filter(|_| parked.unmark) {
+                    state.batches.unmark(batch);
+                }
                 state.parked.push(parked);
             }
         }
@@ -127,7 +136,11 @@ impl Ledger for MemoryLedger {
             .unwrap_or_default();
         match fault {
             Some(Fault::After) => Err(unavailable("failed on purpose, after")),
-            Some(Fault::Before) | None => Ok(TurnReply { outcomes, next }),
+            Some(Fault::Before) | None => Ok(TurnReply {
+                outcomes,
+                batches,
+                next,
+            }),
         }
     }
 
@@ -212,7 +225,8 @@ impl Ledger for MemoryLedger {
         assert!(jobs.len() <= BOUND, "too many ids");
         let mut state = self.state();
         state.admit(term)?;
-        let phase = |id: &JobId| match state.jobs.get(id).map(|job| &job.state) {
+        let known = |id: &JobId| state.jobs.get(id).map(|job| &job.state);
+        let phase = |id: &JobId| match known(id).or_else(|| state.batches.phase(*id)) {
             None => JobPhase::Missing,
             Some(JobState::Waiting | JobState::Running | JobState::CancelRequested) => {
                 JobPhase::Unfinished

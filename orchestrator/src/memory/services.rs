@@ -170,8 +170,9 @@ impl Overview for MemoryLedger {
         let kept = || state.workflows.values();
         Ok(Survey {
             inbox: !state.inbox.is_empty(),
-            unfinished: kept().any(|kept| kept.unfinished),
-            overdue: kept().any(|kept| kept.alarms.values().any(|&due| due <= now)),
+            unfinished: kept().any(|kept| kept.unfinished) || state.batches.unfinished(),
+            overdue: kept().any(|kept| kept.alarms.values().any(|&due| due <= now))
+                || state.batches.overdue(now),
             posts: !state.outbox.is_empty(),
             next_due_in: state
                 .delayed

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::{Header, Origin, Section, TaskRecord};
-use paceline_types::{JobId, SignalName, TaskName, WorkflowId};
+use paceline_types::{BatchId, JobId, SignalName, TaskName, WorkflowId};
+
+use super::BatchNews;
 
 /// Names an entry of the inbox; later entries have later ids in the inbox's own order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +19,7 @@ pub struct Delivery {
     pub items: Vec<InboxItem>,
 }
 
-/// Something that happened to a workflow.
+/// Something that happened to a workflow or a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InboxItem {
     /// A workflow was accepted.
@@ -65,6 +67,13 @@ pub enum InboxItem {
         workflow: WorkflowId,
         /// The caller's words; may be empty.
         reason: String,
+    },
+    /// Something happened to a batch.
+    Batch {
+        /// Which.
+        batch: BatchId,
+        /// What.
+        news: BatchNews,
     },
     /// Something that cannot be read: it is parked.
     Unreadable {

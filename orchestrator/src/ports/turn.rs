@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_types::workflow::{Ending, Header, Origin, Section, Stage, TaskRecord};
-use paceline_types::{EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus};
+use paceline_types::{
+    BatchId, EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus,
+};
 
-use super::{Delivery, EntryId, TaskOutcome};
+use super::{BatchCommit, Delivery, EntryId, TaskOutcome};
 
 /// What one turn of the leader writes, in one call.
 ///
@@ -16,6 +18,9 @@ use super::{Delivery, EntryId, TaskOutcome};
 pub struct Turn {
     /// At most one for each workflow.
     pub commits: Vec<Commit>,
+    /// At most one for each batch. Items that they start and jobs that they cancel count among the
+    /// 100, as do the commits.
+    pub batches: Vec<BatchCommit>,
     /// Inbox entries that the commits of this turn, and of earlier ones, make done with.
     pub consumed: Vec<EntryId>,
     /// What could not be applied, kept for a person to look at.
@@ -308,7 +313,9 @@ pub struct Parked {
     pub entry: Option<EntryId>,
     /// The workflow, if it is known.
     pub workflow: Option<WorkflowId>,
-    /// Whether to take away the workflow's marks as unfinished and overdue: they brought this
+    /// The batch, if it is one.
+    pub batch: Option<BatchId>,
+    /// Whether to take away the marks of the workflow or batch as unfinished and overdue: they brought this
     /// about, and would again.
     pub unmark: bool,
     /// What happened, for readers.
@@ -337,8 +344,10 @@ pub enum CommitOutcome {
 /// What became of a turn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TurnReply {
-    /// One for each commit, in order.
+    /// One for each commit of a workflow, in order.
     pub outcomes: Vec<CommitOutcome>,
+    /// One for each commit of a batch, in order.
+    pub batches: Vec<CommitOutcome>,
     /// The deliveries that were asked for.
     pub next: Vec<Delivery>,
 }

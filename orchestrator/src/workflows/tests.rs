@@ -1,4 +1,5 @@
 mod chaos;
+mod scale;
 mod whole;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ local function cancel_job(id, reason, retention)
   if not ident then return 'unknown' end
   local state = parse_state(read_state(id))
   if TERMINAL[state.letter] then return state.letter end
+  if is_staged(ident) then return 'unknown' end
   leave_place(id, ident, state)
   finish_job(id, ident, policy, state, 'X', 'job.cancelled', reason, retention)
   return 'done'

@@ -5,10 +5,13 @@
 -- Items: job events     ids US attempt US run US lane US workflow US task US iteration US error
 --                       ids: packs of one or more, each of them an event of its own
 --        workflow events workflow US task US job US error
+--        batch events   batch US place ':' item US task type US job US iteration US error; of
+--                       batch.progress batch US done US total US failed US step
 --        node and leader events node US term
 --        schedule events schedule US error
 -- Fields at the end that are empty may be missing. A value that begins '=' attempt US run RS has
--- that in common to its items, which are id US lane US workflow US task US iteration.
+-- that in common to its items, which are id US lane US workflow US task US iteration. A job of a batch has '#' batch and
+-- place ':' item where workflow and task are.
 local event_fields, event_items, event_kind, event_count = {}, nil, nil, 0
 -- Jobs whose events differ by nothing but the id.
 local alike_ids, alike_detail

@@ -1,7 +1,7 @@
 -- Records of jobs.
--- j:<id>  '<created ms> <ident> <policy>\n<body>', written once but for the payload. ident: lane, and for a workflow's
---         job US workflow US task US iteration. policy: '-' or fields joined by US, one letter
---         each: a max attempts, u unique key, l limit, S schedule-to-start timeout, M max duration,
+-- j:<id>  '<created ms> <ident> <policy>\n<body>', written once but for the payload. ident: lane, and
+--         for a workflow's job US workflow US task US iteration, for a batch's US '#' batch US
+--         place ':' item US iteration. policy: '-' or fields joined by US, one letter each: a max attempts, u unique key, l limit, S schedule-to-start timeout, M max duration,
 --         H heartbeat timeout (all three in ms), F schedule that fired, A audited, t tag,
 --         U upstream jobs (last).
 -- s:<stem> a hash, last character of the id to the state of the job, '<letter> <attempt> <run>
@@ -56,8 +56,17 @@ local function waits_in(ident, state)
   return state.x == 'g' and lane_of(ident) .. ',g' or lane_of(ident)
 end
 
+-- Whether it belongs to a workflow or a batch.
 local function in_workflow(ident)
   return string.find(ident, US, 1, true) ~= nil
+end
+
+-- Whether a job is an item of a batch whose turn has not come: it waits in no lane, see batches.lua.
+local function is_staged(ident)
+  local batch, place = string.match(ident, '\31#(%w+)\31(%d+):')
+  if not batch or tonumber(place) >= 4294967288 then return false end
+  local letter = redis.call('GETRANGE', prefix .. 'bs:' .. batch, 2 * place, 2 * place)
+  return letter ~= 'd' and letter ~= 'x'
 end
 
 local function policy_field(policy, letter)

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use paceline_types::id::ID_LEN;
 use paceline_types::workflow::{Header, Section, TaskRecord};
-use paceline_types::{EventKind, JobId, JobSpec, ShardIndex, TaskName, TaskType, WorkflowId};
+use paceline_types::{
+    BatchId, EventKind, JobId, JobSpec, ShardIndex, TaskName, TaskType, WorkflowId,
+};
 use redis::RedisWrite as _;
 
 use super::inbox::{InboxEntry, read_entries};
@@ -16,8 +18,11 @@ use crate::wire::workflow::{encode_header, encode_section, encode_task};
 use crate::wire::{alarm, millis, plain};
 use crate::{Store, StoreError};
 
+mod batches;
 mod consequences;
 mod packing;
+
+pub use batches::{BatchCommit, BatchEvent, ItemStart, OnetimeJob};
 
 pub use crate::wire::alarm::Alarm;
 pub use crate::wire::post::{ChildOf, Post};
@@ -32,12 +37,16 @@ pub const RETENTION_WORKFLOWS: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Batch<'a> {
     /// At most one for each workflow.
     pub commits: Vec<Commit<'a>>,
+    /// At most one for each batch.
+    pub batches: Vec<BatchCommit<'a>>,
     /// Inbox entries that are done with.
     pub consumed: Vec<&'a str>,
     /// What could not be applied, for people to read.
     pub parked: Vec<String>,
     /// Workflows that lose their marks as unfinished and overdue, with what is parked.
     pub unmarked: Vec<WorkflowId>,
+    /// Batches that lose theirs.
+    pub unmarked_batches: Vec<BatchId>,
     /// Asks for inbox entries with the reply: after which, and at most how many.
     pub read_ahead: Option<(Option<&'a str>, usize)>,
 }
@@ -164,6 +173,24 @@ pub enum Committed {
     Missing,
 }
 
+/// What became of everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// One for each commit of a workflow, in order.
+    pub outcomes: Vec<Committed>,
+    /// One for each commit of a batch, in order.
+    pub batches: Vec<Committed>,
+    /// The inbox entries that were asked for.
+    pub next: Vec<InboxEntry>,
+}
+
+/// What one try writes: what is not known to differ.
+#[derive(Default)]
+struct Parts<'a> {
+    commits: Vec<&'a Commit<'a>>,
+    batches: Vec<&'a BatchCommit<'a>>,
+}
+
 impl Store {
     /// Writes a batch: each commit whole or not at all. Entries are consumed and things parked
     /// unless a commit was stale.
@@ -175,28 +202,38 @@ impl Store {
         shard: ShardIndex,
         term: u64,
         batch: &Batch<'_>,
-    ) -> Result<(Vec<Committed>, Vec<InboxEntry>), CallError<Fenced>> {
+    ) -> Result<Written, CallError<Fenced>> {
         let keys = self.keys(shard)?;
-        let mut outcomes: Vec<Committed> = batch
-            .commits
-            .iter()
-            .map(|commit| Committed::At(commit.expected + 1))
+        let expected = batch.commits.iter().map(|commit| commit.expected);
+        let of_batches = batch.batches.iter().map(|commit| commit.expected);
+        let mut outcomes: Vec<Committed> = expected
+            .chain(of_batches)
+            .map(|expected| Committed::At(expected + 1))
             .collect();
+        let workflows = batch.commits.len();
         // Those that are not as expected are left out of the next try. Each of them may have
         // changed meanwhile, so there may be several.
         loop {
-            let (open, commits): (Vec<usize>, Vec<&Commit<'_>>) = batch
-                .commits
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| matches!(outcomes[*index], Committed::At(_)))
-                .unzip();
+            let is_open = |index: &usize| matches!(outcomes[*index], Committed::At(_));
+            let open: Vec<usize> = (0..outcomes.len()).filter(is_open).collect();
+            let mut parts = Parts::default();
+            for &index in &open {
+                match batch.commits.get(index) {
+                    Some(commit) => parts.commits.push(commit),
+                    None => parts.batches.push(&batch.batches[index - workflows]),
+                }
+            }
             let whole = !outcomes.contains(&Committed::Stale);
-            let call = self.commit_call(keys, term, batch, &commits, whole)?;
+            let call = self.commit_call(keys, term, batch, &parts, whole)?;
             let value = self.link.call(&call).await?;
             let (answer, mut reply) = expect_one_of("commit", value, &["ok", "differs"])?;
             if answer == "ok" {
-                return Ok((outcomes, read_entries(reply.nested()?)?));
+                let batches = outcomes.split_off(workflows);
+                return Ok(Written {
+                    outcomes,
+                    batches,
+                    next: read_entries(reply.nested()?)?,
+                });
             }
             for (index, letter) in open.into_iter().zip(reply.text()?.chars()) {
                 outcomes[index] = match letter {
@@ -216,9 +253,10 @@ impl Store {
         keys: &Keys,
         term: u64,
         batch: &Batch<'_>,
-        commits: &[&Commit<'_>],
+        parts: &Parts<'_>,
         whole: bool,
     ) -> Result<Invocation, StoreError> {
+        let commits = &parts.commits[..];
         let mut call = Invocation::with_capacity(
             &COMMIT,
             &[&keys.events, &keys.inbox, &keys.leader],
@@ -231,6 +269,11 @@ impl Store {
         call.arg(commits.len());
         for commit in commits {
             call.arg(commit.workflow.bare(&mut [0; ID_LEN]) as &str)
+                .arg(commit.expected);
+        }
+        call.arg(parts.batches.len());
+        for commit in &parts.batches {
+            call.arg(commit.batch.bare(&mut [0; ID_LEN]) as &str)
                 .arg(commit.expected);
         }
         for commit in commits {
@@ -252,6 +295,9 @@ impl Store {
             }
         }
         packing::add_events(&mut call, commits);
+        for commit in &parts.batches {
+            batches::add(&mut call, commit);
+        }
         let (consumed, parked, unmarked) = if whole {
             (&batch.consumed[..], &batch.parked[..], &batch.unmarked[..])
         } else {
@@ -260,6 +306,15 @@ impl Store {
         add_list(&mut call, consumed.iter());
         add_list(&mut call, parked.iter());
         add_ids(&mut call, unmarked.iter().copied());
+        let unmarked = if whole {
+            &batch.unmarked_batches[..]
+        } else {
+            &[]
+        };
+        call.arg(unmarked.len());
+        for id in unmarked {
+            call.arg(id.bare(&mut [0; ID_LEN]) as &str);
+        }
         let (after, count) = batch.read_ahead.unwrap_or((None, 0));
         call.arg(after.unwrap_or_default()).arg(count);
         Ok(call)

@@ -7,10 +7,12 @@ use paceline_types::EventKind;
 
 /// Scripts, and the Rust side of each.
 const SIDES: &[(&str, &str)] = &[
+    ("accept_batch", include_str!("batch/submit.rs")),
     ("ack_signal", include_str!("workflow/signals.rs")),
     ("audit", include_str!("audit.rs")),
     ("beat", include_str!("node.rs")),
     ("cancel", include_str!("cancel.rs")),
+    ("cancel_batch", include_str!("batch/steer.rs")),
     ("cancel_workflow", include_str!("workflow.rs")),
     ("check_lanes", include_str!("leader.rs")),
     ("commit", include_str!("commit.rs")),
@@ -50,10 +52,12 @@ const SIDES: &[(&str, &str)] = &[
     ("resume", include_str!("resume.rs")),
     ("resume_workflow", include_str!("workflow/steer.rs")),
     ("retry", include_str!("retry.rs")),
+    ("retry_batch", include_str!("batch/steer.rs")),
     ("retry_workflow", include_str!("workflow/steer.rs")),
     ("save_callbacks", include_str!("callbacks.rs")),
     ("set_limit", include_str!("limits.rs")),
     ("signal", include_str!("workflow/signals.rs")),
+    ("stage_batch", include_str!("batch/submit.rs")),
     ("stats", include_str!("stats.rs")),
     ("steer", include_str!("steering.rs")),
     ("steer_schedule", include_str!("schedule/steer.rs")),

@@ -6,7 +6,7 @@ use crate::wire::inbox::parse;
 use crate::wire::reply::Reply;
 use crate::{Store, StoreError};
 
-pub use crate::wire::inbox::{InboxItem, TaskEnd};
+pub use crate::wire::inbox::{BatchNews, InboxItem, TaskEnd};
 
 /// One entry of the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]

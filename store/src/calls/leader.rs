@@ -94,6 +94,8 @@ impl Store {
             &keys.due_schedules,
             &keys.ended_schedules,
             &keys.outbox,
+            &keys.unfinished_batches,
+            &keys.batch_alarms,
         ];
         let mut call = Invocation::new(&SURVEY, &names);
         call.arg(term);

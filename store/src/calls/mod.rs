@@ -6,6 +6,7 @@
 use crate::StoreError;
 
 pub mod audit;
+pub mod batch;
 pub mod callbacks;
 pub mod cancel;
 pub mod commit;

@@ -1,6 +1,8 @@
 //! Reading jobs.
 
 use bytes::Bytes;
+use paceline_types::batch::ONETIME_PLACE;
+use paceline_types::job::BatchRole;
 use paceline_types::{Job, JobId, JobSpec, JobStatus, ShardIndex, UnixMillis};
 
 use super::MAX_BATCH;
@@ -100,6 +102,7 @@ pub(super) fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreErr
     let JobRecord {
         spec,
         workflow,
+        batch,
         created_at,
         ..
     } = JobRecord::parse(&reading.record)
@@ -162,6 +165,14 @@ pub(super) fn view(id: JobId, reading: &Reading) -> Result<Option<Job>, StoreErr
         firing: spec.firing,
         workflow_id: workflow.as_ref().map(|place| place.workflow),
         workflow_task: workflow.map(|place| place.task),
+        batch_id: batch.as_ref().map(|item| item.batch),
+        batch_role: batch.as_ref().map(|item| match item.place {
+            ONETIME_PLACE => BatchRole::Onetime,
+            _ => BatchRole::Item,
+        }),
+        batch_item: batch
+            .filter(|item| item.place != ONETIME_PLACE)
+            .map(|item| item.item.into()),
         node_id: run.as_ref().map(|run| run.node),
         created_at,
         next_run_at: moment(matches!(

@@ -20,6 +20,7 @@ pub use claimed::{Claimed, Composition, MissingUpstream, UpstreamResults};
 pub(crate) use claimed::{failure, upstream_result};
 use settling::{add_followed, add_settles};
 
+pub use crate::wire::batch::ItemRef;
 pub use crate::wire::job::{UpstreamRef, WorkflowRef};
 pub use crate::wire::state::RunToken;
 
@@ -61,7 +62,7 @@ pub struct Settle {
     pub ident: Bytes,
     /// What the end of the run must see to, as the job's record says.
     pub followed: Box<[Box<str>]>,
-    /// Whether its workflow must be told. Such jobs are kept as long as their workflow.
+    /// Whether its workflow or batch must be told. Such jobs are kept as long as that is.
     pub in_workflow: bool,
     /// How long the job is kept after its end; zero means for ever.
     pub retention: Duration,
@@ -79,7 +80,7 @@ impl Settle {
             settlement,
             ident: claimed.record.ident.clone(),
             followed: claimed.record.followed.clone(),
-            in_workflow: claimed.record.workflow.is_some(),
+            in_workflow: claimed.record.workflow.is_some() || claimed.record.batch.is_some(),
             retention,
         }
     }

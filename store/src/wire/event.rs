@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use paceline_types::batch::{BatchProgress, BatchStep};
 use paceline_types::event::EventCursor;
 use paceline_types::{
-    Event, EventKind, JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType, WorkflowId,
+    BatchId, Event, EventKind, JobId, NodeId, ScheduleId, ShardIndex, TaskName, TaskType,
+    WorkflowId,
 };
 
+use super::batch::{parse_batch, parse_item as parse_item_ref};
 use super::pack::bare_ids;
 use super::{RS, US};
 
@@ -126,8 +129,27 @@ fn parse_item(
             event.attempt = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
             event.run = next().and_then(|text| text.parse().ok()).filter(|&n| n > 0);
             event.task_type = next().and_then(|lane| TaskType::new(lane.split(':').nth(1)?).ok());
-            event.workflow_id = next().and_then(|id| WorkflowId::from_bare(id).ok());
-            event.workflow_task = next().and_then(|name| TaskName::new(name).ok());
+            belongs(&mut event, next(), next());
+            let _iteration = next();
+            event.error = next().map(str::to_owned);
+        }
+        Some("batch") if event.kind == EventKind::BatchProgress => {
+            event.batch_progress = next().and_then(|id| {
+                Some(BatchProgress {
+                    batch_id: BatchId::from_bare(id).ok()?,
+                    done: next()?.parse().ok()?,
+                    total: next()?.parse().ok()?,
+                    failed: next()?.parse().ok()?,
+                    step: BatchStep::from_name(next()?)?,
+                })
+            });
+            event.batch_id = event.batch_progress.map(|progress| progress.batch_id);
+        }
+        Some("batch") => {
+            event.batch_id = next().and_then(|id| BatchId::from_bare(id).ok());
+            event.batch_item = next().and_then(item_id);
+            event.task_type = next().and_then(|name| TaskType::new(name).ok());
+            event.job_id = next().and_then(|id| JobId::from_bare(id).ok());
             let _iteration = next();
             event.error = next().map(str::to_owned);
         }
@@ -151,9 +173,72 @@ fn parse_item(
     event
 }
 
+/// The workflow and the task, or the batch and the item, that a job belongs to.
+fn belongs(event: &mut Event, whole: Option<&str>, part: Option<&str>) {
+    event.batch_id = whole.and_then(parse_batch);
+    if event.batch_id.is_some() {
+        event.batch_item = part.and_then(item_id);
+    } else {
+        event.workflow_id = whole.and_then(|id| WorkflowId::from_bare(id).ok());
+        event.workflow_task = part.and_then(|name| TaskName::new(name).ok());
+    }
+}
+
+/// The id of an item; none where it is not known.
+fn item_id(field: &str) -> Option<String> {
+    let (_, item) = parse_item_ref(field)?;
+    (!item.is_empty()).then(|| item.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_of_batches_name_the_item_and_tell_the_progress() {
+        let batch = BatchId::from_parts(1, ShardIndex(0), 2);
+        let job = JobId::of_item(batch, 7, 0);
+        let (b, j) = (
+            batch.bare(&mut [0; 26]).to_owned(),
+            job.bare(&mut [0; 26]).to_owned(),
+        );
+        let fields = [
+            (bytes("#"), bytes("0")),
+            (
+                bytes("job.started"),
+                bytes(&format!(
+                    "=1\u{1f}1\u{1e}{j}\u{1f}n:t:\u{1f}#{b}\u{1f}7:a%20b\u{1f}0"
+                )),
+            ),
+            (
+                bytes("batch.item.failed"),
+                bytes(&format!(
+                    "{b}\u{1f}7:a%20b\u{1f}t\u{1f}{j}\u{1f}0\u{1f}boom"
+                )),
+            ),
+            (
+                bytes("batch.progress"),
+                bytes(&format!("{b}\u{1f}3\u{1f}9\u{1f}1\u{1f}processing")),
+            ),
+            (
+                bytes("batch.failed"),
+                bytes(&format!("{b}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}1 item failed")),
+            ),
+        ];
+        let events = parse(ShardIndex(0), "1700-5", &fields)
+            .expect("entry")
+            .events;
+        assert!(events.iter().all(|event| event.batch_id == Some(batch)));
+        for event in &events[..2] {
+            assert_eq!(event.batch_item.as_deref(), Some("a b"));
+            assert_eq!((event.job_id, event.workflow_id), (Some(job), None));
+        }
+        assert_eq!(events[1].error.as_deref(), Some("boom"));
+        let progress = events[2].batch_progress.expect("progress");
+        assert_eq!((progress.done, progress.total, progress.failed), (3, 9, 1));
+        assert_eq!(progress.step, BatchStep::Processing);
+        assert_eq!(events[3].error.as_deref(), Some("1 item failed"));
+    }
 
     fn bytes(text: &str) -> Bytes {
         Bytes::copy_from_slice(text.as_bytes())

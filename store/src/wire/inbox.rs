@@ -1,8 +1,9 @@
 //! Entries of the orchestrator's inbox. `lua/lib/endings.lua` writes them.
 
-use paceline_types::{JobId, SignalName, TaskName, WorkflowId};
+use paceline_types::{BatchId, JobId, SignalName, TaskName, WorkflowId};
 use serde::{Deserialize, Serialize};
 
+use super::batch::{ItemRef, parse_batch};
 use super::event::whole;
 use super::{RS, US};
 
@@ -68,8 +69,36 @@ pub enum InboxItem {
     Retry(WorkflowId),
     /// A workflow was suspended or resumed.
     Look(WorkflowId),
+    /// Something happened to a batch.
+    Batch(BatchId, BatchNews),
     /// Not understood.
     Unreadable(String),
+}
+
+/// Something that happened to a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchNews {
+    /// It was accepted.
+    Start,
+    /// The job of an item, or of the onetime task, ended.
+    JobEnded {
+        /// Which item, and which start of it.
+        item: ItemRef,
+        /// The job.
+        job: JobId,
+        /// How.
+        end: TaskEnd,
+    },
+    /// A caller wants it cancelled.
+    Cancel {
+        /// The caller's words.
+        reason: String,
+    },
+    /// A caller wants it tried again.
+    Retry {
+        /// Only what did not complete.
+        failed_only: bool,
+    },
 }
 
 /// Reads one field of an entry: `b` holds items of every sort, a letter those of tasks that ended so.
@@ -104,7 +133,40 @@ pub(crate) fn end_of(letter: char, why: &str) -> Option<TaskEnd> {
     })
 }
 
+/// Reads an item about a batch; none when it is about a workflow.
+fn parse_batch_item(item: &str) -> Option<InboxItem> {
+    let mut fields = item.split(US);
+    let (letter, second) = (fields.next()?, fields.next()?);
+    if letter != "t" {
+        let batch = parse_batch(second)?;
+        let third = fields.next().unwrap_or_default();
+        let news = match letter {
+            "s" => BatchNews::Start,
+            "c" => BatchNews::Cancel {
+                reason: third.to_owned(),
+            },
+            "y" => BatchNews::Retry {
+                failed_only: third == "1",
+            },
+            _ => return None,
+        };
+        return Some(InboxItem::Batch(batch, news));
+    }
+    let end = second.chars().next()?;
+    let job = JobId::from_bare(fields.next()?).ok()?;
+    let (_attempt, _run, _lane) = (fields.next()?, fields.next()?, fields.next()?);
+    let item = ItemRef::parse(fields.next()?, fields.next()?, fields.next()?)?;
+    let end = end_of(end, fields.next().unwrap_or_default())?;
+    Some(InboxItem::Batch(
+        item.batch,
+        BatchNews::JobEnded { item, job, end },
+    ))
+}
+
 fn parse_item(item: &str) -> Option<InboxItem> {
+    if item.contains("\u{1f}#") {
+        return parse_batch_item(item);
+    }
     let mut fields = item.split(US);
     match fields.next()? {
         "s" => Some(InboxItem::Start(

@@ -13,6 +13,7 @@ use paceline_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::batch::{BATCH_MARK, ItemRef};
 use super::escape::{escape, unescape};
 use super::pack::pack;
 use super::{US, millis};
@@ -75,6 +76,8 @@ pub struct JobRecord {
     pub spec: JobSpec,
     /// The task that it executes.
     pub workflow: Option<WorkflowRef>,
+    /// The item of a batch that it executes.
+    pub batch: Option<ItemRef>,
     /// Whose results it is given.
     pub upstream: Option<UpstreamRef>,
     /// When it was accepted.
@@ -146,6 +149,23 @@ pub(crate) fn encode(
 ) -> Vec<u8> {
     let mut head = String::with_capacity(96);
     write_ident(&mut head, spec, workflow);
+    encode_behind(head, spec, upstream)
+}
+
+/// The same of an item of a batch.
+pub(crate) fn encode_item(
+    spec: &JobSpec,
+    item: &ItemRef,
+    upstream: Option<&UpstreamRef>,
+) -> Vec<u8> {
+    let mut head = String::with_capacity(96);
+    write_ident(&mut head, spec, None);
+    item.write(&mut head);
+    encode_behind(head, spec, upstream)
+}
+
+/// The record that begins with an ident.
+fn encode_behind(mut head: String, spec: &JobSpec, upstream: Option<&UpstreamRef>) -> Vec<u8> {
     head.push(' ');
     head.push_str(&policy(spec, upstream));
     head.push('\n');
@@ -241,14 +261,20 @@ impl JobRecord {
         let tier = Tier::from_letter(lane.next()?.chars().next()?)?;
         let task_type = TaskType::new(lane.next()?).ok()?;
         let version = lane.next().filter(|version| !version.is_empty());
-        let workflow = match ident.next() {
-            Some(workflow) => Some(WorkflowRef {
-                workflow: WorkflowId::from_bare(workflow).ok()?,
-                task: TaskName::new(ident.next()?).ok()?,
-                iteration: ident.next()?.parse().ok()?,
-            }),
-            None => None,
-        };
+        let (mut workflow, mut batch) = (None, None);
+        match ident.next() {
+            Some(id) if id.starts_with(BATCH_MARK) => {
+                batch = Some(ItemRef::parse(id, ident.next()?, ident.next()?)?);
+            }
+            Some(id) => {
+                workflow = Some(WorkflowRef {
+                    workflow: WorkflowId::from_bare(id).ok()?,
+                    task: TaskName::new(ident.next()?).ok()?,
+                    iteration: ident.next()?.parse().ok()?,
+                });
+            }
+            None => {}
+        }
 
         let mut spec = JobSpec::new(task_type, body.slice(options_end + 1..));
         spec.priority = options.priority.map_or_else(
@@ -273,6 +299,7 @@ impl JobRecord {
         Some(JobRecord {
             spec,
             workflow,
+            batch,
             upstream: options.upstream,
             created_at,
             ident: raw_ident,
@@ -401,6 +428,22 @@ mod tests {
                 "Fnightly"
             ]
         );
+    }
+
+    #[test]
+    fn an_item_of_a_batch_reads_back() {
+        let spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::from_static(b"7"));
+        let item = ItemRef {
+            batch: paceline_types::BatchId::from_parts(9, ShardIndex(0), 1),
+            place: 40,
+            item: "a b".into(),
+            iteration: 1,
+        };
+        let mut record = b"1700000000000 ".to_vec();
+        record.extend(encode_item(&spec, &item, None));
+        let record = JobRecord::parse(&record.into()).expect("record");
+        assert_eq!((record.spec, record.batch), (spec, Some(item)));
+        assert_eq!(record.workflow, None);
     }
 
     #[test]

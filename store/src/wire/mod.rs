@@ -5,6 +5,7 @@
 //! `lua/lib/jobs.lua` and `lua/lib/events.lua` describe them for readers in any language.
 
 pub(crate) mod alarm;
+pub(crate) mod batch;
 pub(crate) mod escape;
 pub(crate) mod event;
 pub(crate) mod inbox;

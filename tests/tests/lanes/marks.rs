@@ -172,9 +172,9 @@ impl<'a> Flow<'a> {
             ..Batch::default()
         };
         let store = &self.lanes.bench.store;
-        let (done, _) = store.commit(Bench::SHARD, self.term, &batch).await.unwrap();
+        let written = store.commit(Bench::SHARD, self.term, &batch).await.unwrap();
         self.revision += 1;
-        assert_eq!(done, [Committed::At(self.revision)]);
+        assert_eq!(written.outcomes, [Committed::At(self.revision)]);
         tasks
             .iter()
             .map(|(task, _)| JobId::of_task(self.id, *task, 0))

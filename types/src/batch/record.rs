@@ -205,7 +205,7 @@ pub struct BatchHeader {
     pub stage: BatchStage,
     /// How often it was tried, from 1; 0 before it began.
     pub attempt: u32,
-    /// Whether this attempt keeps the items that completed in earlier ones.
+    /// Whether this attempt keeps the items whose last start completed, in whichever attempt.
     #[serde(default)]
     pub failed_only: bool,
     /// Items before this place were dispatched in this attempt, or are kept.

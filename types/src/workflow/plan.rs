@@ -8,8 +8,8 @@
 //! condition leads forward to waits for the condition even if it does not name it: an *implicit*
 //! edge. And what is outside of a loop and waits for a task inside it waits for the loop's
 //! condition as well: an *order* edge; and if that condition is in another loop, which the task
-//! is outside of, for the condition of that one. So nothing outside has begun when a loop goes
-//! round.
+//! is outside of, for the condition of that one. The condition itself waits for all of its loop. So
+//! when a loop goes round, all of it is done, and nothing outside has begun.
 
 mod edges;
 mod output;
@@ -224,7 +224,8 @@ impl Plan {
     }
 
     /// Every task that must be done before this one's turn comes, each once: its dependencies
-    /// first, then conditions that lead to it and those of loops that must be over.
+    /// first, then conditions that lead to it, those of loops that must be over, and of the
+    /// condition that closes a loop all tasks of the loop.
     #[must_use]
     pub fn waits(&self, index: u32) -> &[u32] {
         match &self.routed {

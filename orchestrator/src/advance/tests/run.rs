@@ -64,6 +64,12 @@ impl Kept {
             let start = (*index, record.iteration());
             let before = self.history.insert(start, record.clone());
             assert_eq!(before, None, "{start:?} is over twice");
+            let is_over = record.is_done()
+                || matches!(
+                    record,
+                    TaskRecord::Dead { .. } | TaskRecord::Cancelled { .. }
+                );
+            assert!(is_over, "{start:?} was reset as {record:?}");
         }
         for section in &transition.sections {
             self.sections.insert(section.generator, section.clone());
@@ -334,7 +340,13 @@ impl Run {
             TaskOutcome::Dead { error } => serde_json::json!({ "error": error }).to_string(),
             _ => "null".to_owned(),
         };
-        self.results.entry(job).or_insert(Bytes::from(result));
+        let known = self
+            .results
+            .entry(job)
+            .or_insert(Bytes::from_static(b"null"));
+        if known == &b"null"[..] {
+            *known = Bytes::from(result);
+        }
         Event::TaskEnded {
             task: name(),
             iteration,

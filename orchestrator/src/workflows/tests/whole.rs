@@ -62,7 +62,7 @@ pub(super) fn everything() -> Value {
     })
 }
 
-fn signal(ledger: &MemoryLedger, workflow: WorkflowId) {
+pub(super) fn signal(ledger: &MemoryLedger, workflow: WorkflowId) {
     let name = paceline_types::SignalName::new("go").expect("name");
     ledger.signal(workflow, &name, bytes::Bytes::from_static(b"{\"by\":7}"));
 }

@@ -5,6 +5,7 @@
 //! A page is not one moment of the cluster: what moves while it is read may be seen twice or
 //! not at all. Each job in it is as of one moment.
 
+mod batches;
 mod cursor;
 mod groups;
 mod jobs;
@@ -14,7 +15,11 @@ mod sources;
 mod walk;
 mod workflows;
 
-use paceline_types::{Group, Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow};
+use paceline_types::{
+    Batch, Group, Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow,
+};
+
+pub(crate) use workflows::OVERDUE;
 
 pub use cursor::CursorError;
 pub use payload::{PayloadFilter, PayloadFilterError};
@@ -100,6 +105,9 @@ pub type JobPage = Page<Job>;
 
 /// A page of workflows, without their tasks.
 pub type WorkflowPage = Page<Workflow>;
+
+/// A page of batches, without what their items say.
+pub type BatchPage = Page<Batch>;
 
 /// A page of groups.
 pub type GroupPage = Page<Group>;

@@ -105,7 +105,12 @@ impl Store {
         max: usize,
     ) -> Result<Vec<(WorkflowId, Alarm)>, CallError<Fenced>> {
         let keys = self.keys(shard)?;
-        let names = [&keys.events, &keys.alarms, &keys.leader];
+        let names = [
+            &keys.events,
+            &keys.alarms,
+            &keys.leader,
+            &keys.active_workflows,
+        ];
         let mut call = Invocation::new(&OVERDUE, &names);
         call.arg(term).arg(max);
         let found = expect_ok("overdue", self.link.call(&call).await?)?;
