@@ -9,7 +9,8 @@ use std::io::IsTerminal;
 use indicatif::ProgressBar;
 use paceline_types::{Event, WorkflowId};
 
-use self::live::{Rows, TICK, style};
+use self::live::Rows;
+pub(super) use self::live::{TICK, style};
 use self::words::{TEXT_WIDTH, message};
 use super::Watch;
 use super::board::{Board, Change, Elements, Kind, Row, Status};
