@@ -4,7 +4,7 @@ use paceline_types::BatchStatus;
 use paceline_types::batch::{Batch, BatchItemResult, BatchProgress};
 
 use crate::cli::output::{Color, Output};
-use crate::cli::show::{Sheet, bytes, job_status};
+use crate::cli::show::{Sheet, attempt, bytes, job_status};
 use crate::cli::table::{Table, shortened};
 use crate::cli::time::{moment, span};
 
@@ -23,9 +23,7 @@ pub(super) fn batch(output: Output, batch: &Batch) -> String {
         ("running", batch.running_items.to_string()),
         ("to begin", batch.pending_items.to_string()),
     ]);
-    let tried = batch.attempt > 1 || batch.max_attempts > 1;
-    let attempt = format!("{} of {}", batch.attempt, batch.max_attempts);
-    sheet.maybe("attempt", tried.then_some(attempt));
+    sheet.maybe("attempt", attempt(batch.attempt, batch.max_attempts));
     if let Some(onetime) = &batch.onetime_state {
         sheet.maybe("onetime", Some(job_status(output, onetime.status)));
         sheet.maybe("onetime job", onetime.job_id);

@@ -163,8 +163,8 @@ impl Lines {
     /// and of what was found otherwise, what no event had told.
     fn is_news(&mut self, index: usize, row: &Row, event: Option<&Event>) -> bool {
         let (is_map, step) = match &row.kind {
-            Kind::Map(elements) => (true, step_of(elements)),
-            _ => (false, 0),
+            Kind::Map(elements) if row.status == Status::Running => (true, step_of(elements)),
+            kind => (matches!(kind, Kind::Map(_)), 0),
         };
         let now = Told {
             status: row.status,
