@@ -160,7 +160,7 @@ impl WorkflowHandle {
     async fn ended(&self, id: WorkflowId) -> Result<Workflow, WaitError> {
         match self.client.waits().ended(Entity::Workflow(id)).await? {
             Ended::Workflow(workflow) => Ok(*workflow),
-            Ended::Job(_) => Err(unknown(id)),
+            Ended::Job(_) | Ended::Batch(_) => Err(unknown(id)),
         }
     }
 

@@ -1,12 +1,11 @@
 //! Accepting workflows.
 
-use std::fmt;
-
 use paceline_store::StoreError;
 use paceline_types::workflow::DefinitionError;
 
 use super::{IntoDefinition, WorkflowHandle};
 use crate::Client;
+use crate::mistakes::Listed;
 use crate::submit::new_workflow_id;
 
 /// Why a workflow was not accepted. Nothing was stored, unless
@@ -41,19 +40,6 @@ impl WorkflowSubmitError {
             WorkflowSubmitError::Store(error) => error.maybe_stored(),
             WorkflowSubmitError::Invalid(_) | WorkflowSubmitError::InputTooLarge { .. } => false,
         }
-    }
-}
-
-/// All mistakes behind each other: `tasks[0].name: …; tasks[3]: …`.
-struct Listed<'a>(&'a [DefinitionError]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{mistake}")?;
-        }
-        Ok(())
     }
 }
 

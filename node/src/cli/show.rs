@@ -101,9 +101,7 @@ pub(crate) fn workflow(output: Output, workflow: &Workflow) -> String {
         ("name", workflow.workflow_name.clone()),
         ("status", workflow_status(output, workflow.status)),
     ]);
-    let tried = workflow.attempt > 1 || workflow.max_attempts > 1;
-    let attempt = format!("{} of {}", workflow.attempt, workflow.max_attempts);
-    sheet.maybe("attempt", tried.then_some(attempt));
+    sheet.maybe("attempt", attempt(workflow.attempt, workflow.max_attempts));
     sheet.maybe("parent", workflow.parent_workflow_id);
     sheet.maybe("task of parent", workflow.parent_task_name.as_ref());
     sheet.maybe("continued from", workflow.continued_from);
@@ -137,6 +135,15 @@ pub(crate) fn workflow(output: Output, workflow: &Workflow) -> String {
         }
     }
     format!("{sheet}\n\n{}", table.render())
+}
+
+/// Which attempt of how many; nothing where there is one alone. By hand it may be tried more often.
+pub(crate) fn attempt(attempt: u32, most: u32) -> Option<String> {
+    match (attempt, most) {
+        (0 | 1, 0 | 1) => None,
+        (attempt, most) if attempt > most => Some(attempt.to_string()),
+        (attempt, most) => Some(format!("{attempt} of {most}")),
+    }
 }
 
 fn task_row(output: Output, name: String, task: &TaskState) -> [String; 6] {

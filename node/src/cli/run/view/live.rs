@@ -8,7 +8,7 @@ use super::words::message;
 use crate::cli::run::board::{Board, Row, Status};
 
 /// How often the clock of a running task moves.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(in crate::cli::run) const TICK: Duration = Duration::from_millis(100);
 
 /// Lines at the most; tasks that come when there are so many are counted in one more.
 const MOST_LINES: usize = 40;
@@ -162,7 +162,7 @@ fn moving(width: usize) -> ProgressStyle {
     ))
 }
 
-pub(super) fn style(template: &str) -> ProgressStyle {
+pub(in crate::cli::run) fn style(template: &str) -> ProgressStyle {
     // The templates are written here; a wrong one would show the usual bar.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
