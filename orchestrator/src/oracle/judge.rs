@@ -209,6 +209,12 @@ fn same_end(start: &Start, wanted: &End, found: &End) -> Result<(), String> {
     }
 }
 
+/// Whether two values are alike but for the words of errors.
+#[must_use]
+pub fn same_value(one: &Value, other: &Value) -> bool {
+    plain(one) == plain(other)
+}
+
 /// A value without the words of errors, in which ids stand.
 fn plain(value: &Value) -> Value {
     match value {
