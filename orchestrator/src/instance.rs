@@ -27,8 +27,6 @@ use unit::{Body, Unit, Units};
 
 pub use restore::BrokenInstance;
 
-pub(crate) use standing::is_open;
-
 /// Most generators above a task, and most ancestors of a workflow.
 pub const MAX_DEPTH: u32 = Origin::MAX_DEPTH;
 

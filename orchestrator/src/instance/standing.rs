@@ -290,7 +290,7 @@ impl Instance {
     }
 }
 
-pub(crate) fn is_open(record: &TaskRecord) -> bool {
+fn is_open(record: &TaskRecord) -> bool {
     matches!(
         record,
         TaskRecord::Dispatched { .. } | TaskRecord::Cancelling { .. }

@@ -93,8 +93,9 @@ fn an_unknown_route_and_no_answer_fail_the_condition() {
         let written = run.say(&format!("done c {answer}"));
         assert_eq!(
             written,
-            "close completed, retire ! task.failed c (condition \"c\" answered no route; its \
-             handler must answer {\"route\": n}, with one of 0, 1), task.completed x (skipped: no \
+            "c is {\"error\":\"condition \\\"c\\\" answered no route; its handler must answer \
+             {\\\"route\\\": n}, with one of 0, 1\"}, close completed, retire ! task.failed c \
+             (condition \"c\" answered no route; its handler must answer {\"route\": n}, with one of 0, 1), task.completed x (skipped: no \
              route led here), task.completed y (skipped: no route led here), completed",
             "{answer}"
         );

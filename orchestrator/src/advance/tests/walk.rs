@@ -153,6 +153,13 @@ fn definition(dice: &mut Dice) -> WorkflowDefinition {
     }
 }
 
+fn is_open(record: &TaskRecord) -> bool {
+    matches!(
+        record,
+        TaskRecord::Dispatched { .. } | TaskRecord::Cancelling { .. }
+    )
+}
+
 /// What a walk came through.
 #[derive(Debug, Default)]
 struct Seen {
@@ -255,7 +262,7 @@ impl Walk {
             .run
             .instance
             .records()
-            .filter(|(_, record)| crate::instance::is_open(record))
+            .filter(|(_, record)| is_open(record))
             .map(|(index, record)| (index, record.clone()))
             .collect();
         if let Some((index, record)) = open.get(self.dice.below(open.len())) {
