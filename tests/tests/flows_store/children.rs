@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use paceline_store::calls::commit::{ChildOf, Post};
 use paceline_store::calls::inbox::{InboxItem, TaskEnd};
+use paceline_store::calls::outbox::ChildPhase;
 use paceline_types::workflow::{Ending, Origin, Stage};
 use paceline_types::{JobId, MAX_PAYLOAD_CEILING, ShardIndex, WorkflowId, WorkflowStatus};
 use serde_json::value::to_raw_value;
@@ -250,6 +251,16 @@ async fn a_child_that_goes_on_as_another_stays_the_child() {
         from = to;
         line.push(to);
     }
+    let missing = hand.id(1);
+    let phases = async || {
+        let asked = [missing, child, family.parent];
+        hand.store.child_phases(&asked).await.unwrap()
+    };
+    let (unfinished, ended) = (ChildPhase::Unfinished, ChildPhase::Ended);
+    assert_eq!(
+        phases().await,
+        [ChildPhase::Missing, unfinished, unfinished]
+    );
     // Making it again, while its last one runs, tells nothing.
     family.deliver(&family.spawn()).await;
     assert_eq!(family.told().await, []);
@@ -263,6 +274,7 @@ async fn a_child_that_goes_on_as_another_stays_the_child() {
     let last = hand.inbox(1).await.pop().unwrap();
     assert_eq!(last, InboxItem::Cancel { workflow, reason });
     hand.close(from, Stage::Completed).await;
+    assert_eq!(phases().await, [ChildPhase::Missing, ended, unfinished]);
     family.deliver(&cancel).await;
     family.deliver(&family.spawn()).await;
     assert_eq!(family.told().await, [TaskEnd::Completed]);

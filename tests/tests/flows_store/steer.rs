@@ -6,9 +6,11 @@ use paceline_store::CallError;
 use paceline_store::calls::commit::Committed;
 use paceline_store::calls::inbox::InboxItem;
 use paceline_store::calls::workflow::{SteerRefusal, WorkflowRefusal};
-use paceline_tests::{Fault, PATIENCE, Proxy, RedisServer, within};
+use paceline_tests::{Fault, PATIENCE, Proxy, RedisServer, shared_redis, within};
 use paceline_types::workflow::{Ending, Stage};
 use paceline_types::{JobId, ShardIndex, WorkflowId, WorkflowStatus};
+
+use redis::AsyncTypedCommands as _;
 
 use crate::{Hand, Next, at, failed, plain};
 
@@ -146,6 +148,9 @@ async fn a_workflow_that_is_retried_is_not_removed() {
 
     hand.store.retry_workflow(id).await.unwrap();
     assert_eq!(hand.inbox(0).await[entries..], [InboxItem::Retry(id)]);
+    let mut raw = shared_redis().await.connect().await;
+    let ended = format!("{{{}:0}}:ended", hand.store.namespace());
+    assert_eq!(raw.zcard(&ended).await.unwrap(), 0);
     let stored = hand.stored(id).await;
     assert_eq!(stored.header, before.header, "the leader sees what it was");
     assert!(stored.revision > before.revision && stored.retried);
@@ -280,11 +285,10 @@ async fn a_continued_workflow_names_its_successor() {
 /// Row 82: what is being removed is not taken back.
 #[tokio::test]
 async fn what_is_past_its_retention_is_not_retried() {
-    use redis::AsyncTypedCommands as _;
     let hand = Hand::new().await;
     let id = hand.begin(&plain(&["a"])).await;
     hand.close(id, failed()).await;
-    let mut raw = paceline_tests::shared_redis().await.connect().await;
+    let mut raw = shared_redis().await.connect().await;
     let record = format!(
         "{{{}:0}}:wf:{}",
         hand.store.namespace(),
