@@ -218,23 +218,16 @@ impl Machine<'_> {
         }
         self.told.status = WorkflowStatus::Completed;
         self.told.output = match &*leaves {
-            [leaf] => self.output_of(*leaf),
+            [leaf] => self.value_of(*leaf),
             leaves => leaves
                 .iter()
-                .map(|&leaf| (self.tasks[leaf].definition.name.clone(), self.output_of(leaf)))
+                .map(|&leaf| (self.tasks[leaf].definition.name.clone(), self.value_of(leaf)))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
         };
         self.hook(Hook::Success);
         self.hook(Hook::Exit);
         Ok(self.told)
-    }
-
-    fn output_of(&self, leaf: usize) -> Value {
-        match self.kind(leaf) {
-            Some(Kind::FailedAllowed) => Value::Null,
-            _ => self.value_of(leaf),
-        }
     }
 
     fn check_bound(&self) -> Result<(), Unfit> {
