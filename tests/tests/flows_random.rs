@@ -17,9 +17,7 @@ use paceline_orchestrator::oracle::judge::{bare, same_value};
 use paceline_orchestrator::oracle::script::{self, Act, Call};
 use paceline_tests::{Env, attempts, feature_test, seed, within};
 use paceline_types::workflow::{Hook, TaskKind, TaskState};
-use paceline_types::{
-    Bytes, JobError, JobStatus, Outcome, Workflow, WorkflowId, WorkflowStatus,
-};
+use paceline_types::{Bytes, JobError, JobStatus, Outcome, Workflow, WorkflowId, WorkflowStatus};
 use serde_json::Value;
 
 /// Definitions of one run.
@@ -85,13 +83,18 @@ async fn nodes(env: &Env, runs: &Runs) -> Vec<RunningNode> {
             retry_policy: Some(attempts(1)),
             ..HandlerOptions::default()
         };
-        let node = env.node().handle_raw(TASK_TYPE, options, move |context, payload| {
-            play(runs.clone(), context, payload)
-        });
+        let node = env
+            .node()
+            .handle_raw(TASK_TYPE, options, move |context, payload| {
+                play(runs.clone(), context, payload)
+            });
         node.start()
     };
     let started = join_all((0..3).map(|_| node())).await;
-    started.into_iter().map(|node| node.expect("a node")).collect()
+    started
+        .into_iter()
+        .map(|node| node.expect("a node"))
+        .collect()
 }
 
 /// Gives signals to whatever waits for one, until it is dropped.
@@ -102,9 +105,10 @@ async fn give_signals(client: Client) {
             let Ok(Some(workflow)) = client.workflow(workflow.id).await else {
                 continue;
             };
-            let waits = workflow.tasks.iter().any(|task| {
-                task.kind == TaskKind::Signal && task.status == JobStatus::Running
-            });
+            let waits = workflow
+                .tasks
+                .iter()
+                .any(|task| task.kind == TaskKind::Signal && task.status == JobStatus::Running);
             if waits {
                 for name in ["given", "other"] {
                     // It may have ended since.
@@ -133,13 +137,22 @@ fn is_as_told(kind: Kind, task: &TaskState) -> bool {
 
 /// Compares a workflow and its children with what was told of them.
 async fn check(client: &Client, runs: &Runs, told: &Told, id: WorkflowId) -> Result<(), String> {
-    let seen = client.workflow_with_elements(id).await.map_err(|error| error.to_string())?;
+    let seen = client
+        .workflow_with_elements(id)
+        .await
+        .map_err(|error| error.to_string())?;
     let seen = seen.ok_or("it is gone")?;
     if seen.status != told.status {
-        return Err(format!("{id} is {}, not {}: {:?}", seen.status, told.status, seen.error));
+        return Err(format!(
+            "{id} is {}, not {}: {:?}",
+            seen.status, told.status, seen.error
+        ));
     }
-    let stands: BTreeMap<&str, &TaskState> =
-        seen.tasks.iter().map(|task| (task.name.as_str(), task)).collect();
+    let stands: BTreeMap<&str, &TaskState> = seen
+        .tasks
+        .iter()
+        .map(|task| (task.name.as_str(), task))
+        .collect();
     let whole = seen.status != WorkflowStatus::Failed;
     for start in &told.last {
         let Some(task) = stands.get(bare(&start.0)) else {
@@ -153,7 +166,10 @@ async fn check(client: &Client, runs: &Runs, told: &Told, id: WorkflowId) -> Res
         }
         // A run that failed may have come to an earlier start only.
         let start: Start = (start.0.clone(), task.iteration);
-        let end = told.ends.get(&start).ok_or(format!("{id}: {start:?} was not told"))?;
+        let end = told
+            .ends
+            .get(&start)
+            .ok_or(format!("{id}: {start:?} was not told"))?;
         if !is_as_told(end.kind, task) {
             return Err(format!("{id}: {task:?} is not {end:?}"));
         }
@@ -180,8 +196,13 @@ async fn check(client: &Client, runs: &Runs, told: &Told, id: WorkflowId) -> Res
         let Some(child) = task.child_workflow_id else {
             continue;
         };
-        let of_it = |start: &&Start| bare(&start.0) == task.name.as_str() && start.1 == task.iteration;
-        let told = told.children.keys().find(of_it).map(|start| &told.children[start]);
+        let of_it =
+            |start: &&Start| bare(&start.0) == task.name.as_str() && start.1 == task.iteration;
+        let told = told
+            .children
+            .keys()
+            .find(of_it)
+            .map(|start| &told.children[start]);
         if let Some(told) = told
             && whole
         {
@@ -213,22 +234,32 @@ fn check_runs(seen: &Workflow, runs: &Runs, told: &Told, whole: bool) -> Result<
     let runs = runs.of(id);
     if let Some((run, times)) = runs.iter().find(|(_, times)| **times != 1) {
         // Sections of one name in several starts of their generator have the same names.
-        let many = told.made.iter().filter(|start| bare(&start.0) == run.0).count();
+        let many = told
+            .made
+            .iter()
+            .filter(|start| bare(&start.0) == run.0)
+            .count();
         if many <= 1 {
             return Err(format!("{id}: {run:?} ran {times} times"));
         }
     }
     let is_hook = |task: &str| Hook::of_task_name(task).is_some();
-    let ran: BTreeSet<(String, u32)> =
-        runs.keys().filter(|(task, _)| !is_hook(task)).cloned().collect();
+    let ran: BTreeSet<(String, u32)> = runs
+        .keys()
+        .filter(|(task, _)| !is_hook(task))
+        .cloned()
+        .collect();
     if let Some(run) = ran.difference(&told_runs).next() {
         return Err(format!("{id}: {run:?} should not have run"));
     }
     if let Some(run) = told_runs.difference(&ran).next().filter(|_| whole) {
         return Err(format!("{id}: {run:?} should have run"));
     }
-    let hooks: BTreeSet<&str> =
-        runs.keys().filter(|(task, _)| is_hook(task)).map(|(task, _)| task.as_str()).collect();
+    let hooks: BTreeSet<&str> = runs
+        .keys()
+        .filter(|(task, _)| is_hook(task))
+        .map(|(task, _)| task.as_str())
+        .collect();
     let wanted: BTreeSet<String> = told.hooks.iter().map(|hook| hook.task_name()).collect();
     if hooks != wanted.iter().map(String::as_str).collect() {
         return Err(format!("{id}: hooks {hooks:?}, not {wanted:?}"));
@@ -251,7 +282,11 @@ fn definitions(seed: u64) -> Vec<(u64, Generated, Told)> {
         if generated.definition.validate(256 << 10).is_err() {
             continue;
         }
-        let told = tell(&generated.definition, &generated.input, &mut Chance::new(at));
+        let told = tell(
+            &generated.definition,
+            &generated.input,
+            &mut Chance::new(at),
+        );
         if let Ok(told) = told
             && told.steps < 60
         {
@@ -263,7 +298,10 @@ fn definitions(seed: u64) -> Vec<(u64, Generated, Told)> {
 
 async fn submit(client: &Client, generated: &Generated) -> WorkflowHandle {
     let (definition, input) = (generated.definition.clone(), generated.input.clone());
-    client.submit_workflow(definition, Some(input)).await.expect("it is accepted")
+    client
+        .submit_workflow(definition, Some(input))
+        .await
+        .expect("it is accepted")
 }
 
 feature_test! {

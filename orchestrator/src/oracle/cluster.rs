@@ -117,7 +117,14 @@ impl Cluster {
             steps: 0,
             disturbed: Disturbed::default(),
         };
-        cluster.accept(root, Arc::new(definition.clone()), Arc::new(plan), input.clone(), None, None);
+        cluster.accept(
+            root,
+            Arc::new(definition.clone()),
+            Arc::new(plan),
+            input.clone(),
+            None,
+            None,
+        );
         while cluster.step()? {
             cluster.steps += 1;
             if cluster.steps > most_steps {
@@ -175,7 +182,9 @@ impl Cluster {
     }
 
     fn kept(&mut self, id: WorkflowId) -> Result<&mut Kept, String> {
-        self.instances.get_mut(&id).ok_or_else(|| format!("there is no {id}"))
+        self.instances
+            .get_mut(&id)
+            .ok_or_else(|| format!("there is no {id}"))
     }
 
     /// Makes an instance anew of what is kept of it.
@@ -190,9 +199,17 @@ impl Cluster {
             suspended: kept.suspended,
             header: picture.header.clone(),
             revision: 0,
-            tasks: picture.tasks.iter().map(|(index, record)| (*index, record.clone())).collect(),
+            tasks: picture
+                .tasks
+                .iter()
+                .map(|(index, record)| (*index, record.clone()))
+                .collect(),
             sections: picture.newest_sections(),
-            signals: kept.signals.iter().map(|(number, name)| (*number, name.clone())).collect(),
+            signals: kept
+                .signals
+                .iter()
+                .map(|(number, name)| (*number, name.clone()))
+                .collect(),
         };
         kept.instance = Instance::restore(id, Arc::clone(&picture.plan), stored, Limits::default())
             .map_err(|error| format!("what is kept of {id} is no instance: {error}"))?;

@@ -183,7 +183,8 @@ pub(super) fn is_valid(tasks: &[TaskDefinition], generator: &str) -> bool {
 
 fn wrong_answer(chance: &mut Chance, generator: &str) -> Value {
     let a = format!("{generator}-a");
-    let task = |name: &str, on: &[&str]| json!({ "name": name, "task_type": TASK_TYPE, "depends_on": on });
+    let task =
+        |name: &str, on: &[&str]| json!({ "name": name, "task_type": TASK_TYPE, "depends_on": on });
     match chance.below(7) {
         0 => json!({ "tasks": [task(&a, &[]), task(&a, &[])] }),
         1 => json!({ "tasks": [task("", &[])] }),
@@ -210,12 +211,17 @@ pub fn features(definition: &WorkflowDefinition) -> BTreeSet<&'static str> {
     note(!shape.bodies.is_empty(), "loops");
     note(shape.bodies.len() > 1, "several loops");
     let nested = shape.bodies.iter().any(|(way, body)| {
-        shape.bodies.iter().any(|(other, inner)| way != other && inner.is_subset(body))
+        shape
+            .bodies
+            .iter()
+            .any(|(other, inner)| way != other && inner.is_subset(body))
     });
     note(nested, "nested loops");
     let overlapping = shape.bodies.values().any(|one| {
         shape.bodies.values().any(|other| {
-            one.intersection(other).next().is_some() && !one.is_subset(other) && !other.is_subset(one)
+            one.intersection(other).next().is_some()
+                && !one.is_subset(other)
+                && !other.is_subset(one)
         })
     });
     note(overlapping, "overlapping loops");

@@ -10,8 +10,8 @@ mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paceline_types::workflow::{Hook, TaskDefinition, TaskKind, WorkflowDefinition};
 use paceline_types::WorkflowStatus;
+use paceline_types::workflow::{Hook, TaskDefinition, TaskKind, WorkflowDefinition};
 use serde_json::Value;
 
 use super::chance::Chance;
@@ -248,7 +248,9 @@ impl<'a> Machine<'a> {
 
     /// Whether a scope and all that it came from is still part of the instance.
     fn is_alive(&self, scope: usize) -> bool {
-        let Scope { alive, generator, .. } = self.scopes[scope];
+        let Scope {
+            alive, generator, ..
+        } = self.scopes[scope];
         alive && generator.is_none_or(|generator| self.is_alive(self.tasks[generator].scope))
     }
 
@@ -262,7 +264,12 @@ impl<'a> Machine<'a> {
 
     /// Whether the task can do something now.
     fn can_go_on(&self, task: usize) -> bool {
-        let Task { scope, end, expanded, .. } = &self.tasks[task];
+        let Task {
+            scope,
+            end,
+            expanded,
+            ..
+        } = &self.tasks[task];
         if end.is_some() || !self.is_alive(*scope) {
             return false;
         }

@@ -54,7 +54,10 @@ pub fn judge(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), Strin
     if !seen.status.is_terminal() {
         return Err(format!("it is {} at the end", seen.status));
     }
-    let whole = matches!(seen.status, WorkflowStatus::Completed | WorkflowStatus::Continued);
+    let whole = matches!(
+        seen.status,
+        WorkflowStatus::Completed | WorkflowStatus::Continued
+    );
     if seen.status != told.status && !(disturbed.ended && !whole) && !disturbed.retried {
         return Err(format!("it is {}, not {}", seen.status, told.status));
     }
@@ -74,10 +77,16 @@ pub fn judge(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), Strin
         let cause = seen.cause.clone().unwrap_or_default();
         let known = told.fatals.keys().any(|key| bare(key) == cause);
         if !known {
-            return Err(format!("it failed for {cause}, not for one of {:?}", told.fatals));
+            return Err(format!(
+                "it failed for {cause}, not for one of {:?}",
+                told.fatals
+            ));
         }
         if seen.attempts != told.attempts {
-            return Err(format!("it took {} attempts, not {}", seen.attempts, told.attempts));
+            return Err(format!(
+                "it took {} attempts, not {}",
+                seen.attempts, told.attempts
+            ));
         }
     }
     if told.steady {
@@ -85,11 +94,21 @@ pub fn judge(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), Strin
     }
     for (start, end) in &seen.ends {
         if end.kind != Kind::Cancelled {
-            let wanted = told.ends.get(start).ok_or(format!("{start:?} should not have begun"))?;
+            let wanted = told
+                .ends
+                .get(start)
+                .ok_or(format!("{start:?} should not have begun"))?;
             same_end(start, wanted, end)?;
         }
     }
-    check_children(told, seen, Disturbed { ended: true, ..disturbed })
+    check_children(
+        told,
+        seen,
+        Disturbed {
+            ended: true,
+            ..disturbed
+        },
+    )
 }
 
 fn check_hooks(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), String> {
@@ -133,7 +152,9 @@ fn timeless(key: &str) -> String {
 fn check_whole(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), String> {
     if told.steady {
         let ends = |ends: &BTreeMap<Start, End>, last: &BTreeSet<Start>| -> BTreeMap<String, End> {
-            let last = last.iter().filter_map(|start| Some((timeless(&start.0), ends.get(start)?.clone())));
+            let last = last
+                .iter()
+                .filter_map(|start| Some((timeless(&start.0), ends.get(start)?.clone())));
             last.collect()
         };
         let wanted = ends(&told.ends, &told.last);
@@ -148,13 +169,18 @@ fn check_whole(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), Str
         if told.last != seen.last {
             let more: Vec<_> = seen.last.difference(&told.last).collect();
             let less: Vec<_> = told.last.difference(&seen.last).collect();
-            return Err(format!("tasks beside those told: {more:?}; missing: {less:?}"));
+            return Err(format!(
+                "tasks beside those told: {more:?}; missing: {less:?}"
+            ));
         }
         for start in &told.last {
             same_end(start, &told.ends[start], &seen.ends[start])?;
         }
         for (start, end) in &seen.ends {
-            let wanted = told.ends.get(start).ok_or(format!("{start:?} should not have begun"))?;
+            let wanted = told
+                .ends
+                .get(start)
+                .ok_or(format!("{start:?} should not have begun"))?;
             same_end(start, wanted, end)?;
         }
         if let Some(made) = &seen.made
@@ -163,7 +189,9 @@ fn check_whole(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), Str
             let made: BTreeSet<_> = made.keys().cloned().collect();
             let more: Vec<_> = made.difference(&told.made).collect();
             let less: Vec<_> = told.made.difference(&made).collect();
-            return Err(format!("made beside those told: {more:?}; not made: {less:?}"));
+            return Err(format!(
+                "made beside those told: {more:?}; not made: {less:?}"
+            ));
         }
     }
     if let Some(output) = &seen.output
@@ -187,10 +215,17 @@ fn check_children(told: &Told, seen: &Seen, disturbed: Disturbed) -> Result<(), 
             true => timeless(&other.0) == timeless(&start.0),
             false => *other == start,
         };
-        let told = told.children.keys().find(same).map(|other| &told.children[other]);
+        let told = told
+            .children
+            .keys()
+            .find(same)
+            .map(|other| &told.children[other]);
         let told = told.ok_or(format!("{start:?} should have no child"))?;
         // One of an attempt that failed may have been cancelled.
-        let disturbed = Disturbed { ended: disturbed.ended || steady, ..disturbed };
+        let disturbed = Disturbed {
+            ended: disturbed.ended || steady,
+            ..disturbed
+        };
         judge(told, child, disturbed).map_err(|error| format!("child of {start:?}: {error}"))?;
     }
     Ok(())

@@ -119,7 +119,10 @@ impl Picture {
         let keys = self.keys();
         let mut ends = BTreeMap::new();
         let mut last = BTreeSet::new();
-        let history = self.history.iter().map(|((index, _), record)| (*index, record));
+        let history = self
+            .history
+            .iter()
+            .map(|((index, _), record)| (*index, record));
         let present = self.tasks.iter().map(|(index, record)| (*index, record));
         for (index, record) in history.chain(present) {
             let Some(key) = keys.get(&index) else {

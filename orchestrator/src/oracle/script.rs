@@ -89,7 +89,12 @@ pub fn act(call: &Call<'_>) -> Act {
         "condition" => decide(&mut chance, header(ROUTES), risk > 0),
         "subflow" => {
             let depth = header(DEPTH).parse().unwrap_or(0);
-            Act::Value(generate::answer(&mut chance, call.task, call.headers, depth))
+            Act::Value(generate::answer(
+                &mut chance,
+                call.task,
+                call.headers,
+                depth,
+            ))
         }
         _ => work(&mut chance, call),
     }
@@ -102,7 +107,11 @@ fn written(acts: &str, iteration: u32) -> Act {
         return Act::Echo;
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    match act.iter().next().map(|(name, value)| (name.as_str(), value)) {
+    match act
+        .iter()
+        .next()
+        .map(|(name, value)| (name.as_str(), value))
+    {
         Some(("value", value)) => Act::Value(value.clone()),
         Some(("continue", value)) => Act::Continue(value.clone()),
         Some(("dead", error)) => Act::Dead(text(error)),

@@ -161,11 +161,13 @@ impl Shape {
                 .filter(|(_, body)| body.contains(&task))
                 .map(|(&(_, condition), _)| condition)
                 .collect();
-            conditions
-                .into_iter()
-                .fold(0, |sum, condition| self.most_rewinds(tasks, condition).saturating_add(sum))
+            conditions.into_iter().fold(0, |sum, condition| {
+                self.most_rewinds(tasks, condition).saturating_add(sum)
+            })
         };
-        (0..tasks.len()).map(|task| resets(task).saturating_add(1)).collect()
+        (0..tasks.len())
+            .map(|task| resets(task).saturating_add(1))
+            .collect()
     }
 
     fn most_rewinds(&self, tasks: &[TaskDefinition], condition: usize) -> u64 {
@@ -179,9 +181,9 @@ impl Shape {
             .filter(|((_, other), body)| *other != condition && body.contains(&condition))
             .map(|(&(_, other), _)| other)
             .collect();
-        let begun = later
-            .into_iter()
-            .fold(1_u64, |sum, other| self.most_rewinds(tasks, other).saturating_add(sum));
+        let begun = later.into_iter().fold(1_u64, |sum, other| {
+            self.most_rewinds(tasks, other).saturating_add(sum)
+        });
         evaluations.saturating_mul(begun)
     }
 }

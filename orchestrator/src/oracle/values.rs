@@ -19,7 +19,10 @@ impl<F: Fn(&str) -> Option<Value>> Values for F {
 pub fn at(value: &Value, path: &str) -> Option<Value> {
     let mut here = value;
     let path = path.replace('[', ".").replace(']', "");
-    for step in path.split('.').filter(|step| !step.is_empty() && *step != "$") {
+    for step in path
+        .split('.')
+        .filter(|step| !step.is_empty() && *step != "$")
+    {
         here = match here {
             Value::Null => return Some(Value::Null),
             Value::Array(elements) => elements.get(step.parse::<usize>().ok()?)?,

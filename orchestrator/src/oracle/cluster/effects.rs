@@ -25,7 +25,12 @@ impl Cluster {
             kept.picture.header = header;
         }
         for (index, record) in transition.history {
-            if kept.picture.history.insert((index, record.iteration()), record).is_some() {
+            if kept
+                .picture
+                .history
+                .insert((index, record.iteration()), record)
+                .is_some()
+            {
                 return Err(format!("a start of task {index} is over twice"));
             }
         }
@@ -39,7 +44,10 @@ impl Cluster {
         let costly = |effect: &&Effect| {
             matches!(
                 effect,
-                Effect::Dispatch(_) | Effect::CancelJob(_) | Effect::Spawn(_) | Effect::CancelChild { .. }
+                Effect::Dispatch(_)
+                    | Effect::CancelJob(_)
+                    | Effect::Spawn(_)
+                    | Effect::CancelChild { .. }
             )
         };
         let costs = transition.effects.iter().filter(costly).count();
@@ -81,11 +89,14 @@ impl Cluster {
                 self.kept(id)?.alarms.remove(&alarm);
             }
             Effect::Succeed { to, job } => {
-                let input = self.result(job).ok_or("the input of what follows is gone")?;
+                let input = self
+                    .result(job)
+                    .ok_or("the input of what follows is gone")?;
                 let input = serde_json::from_slice(&input).map_err(|error| error.to_string())?;
                 let kept = self.kept(id)?;
                 kept.next = Some(to);
-                let (definition, plan) = (Arc::clone(&kept.definition), Arc::clone(&kept.picture.plan));
+                let (definition, plan) =
+                    (Arc::clone(&kept.definition), Arc::clone(&kept.picture.plan));
                 let origin = kept.origin.clone();
                 self.accept(to, definition, plan, input, origin, Some(id));
             }
@@ -107,15 +118,27 @@ impl Cluster {
         let hook = Hook::of_index(job.index);
         match hook {
             Some(hook) => kept.hooks.push(hook),
-            None if kept.suspended => return Err(format!("{} is dispatched while suspended", job.task)),
+            None if kept.suspended => {
+                return Err(format!("{} is dispatched while suspended", job.task));
+            }
             None if kept.closed => return Err(format!("{} is dispatched after the end", job.task)),
             None => *kept.made.entry((job.index, job.iteration)).or_insert(0) += 1,
         }
         if self.jobs.contains_key(&job.job) || self.left.contains_key(&job.job) {
-            return Err(format!("{} of {} is dispatched twice", job.iteration, job.task));
+            return Err(format!(
+                "{} of {} is dispatched twice",
+                job.iteration, job.task
+            ));
         }
         let workflow = id;
-        self.jobs.insert(job.job, Job { workflow, job, cancelled: false });
+        self.jobs.insert(
+            job.job,
+            Job {
+                workflow,
+                job,
+                cancelled: false,
+            },
+        );
         Ok(())
     }
 
@@ -132,11 +155,20 @@ impl Cluster {
         }
         let text = String::from_utf8_lossy(&spawn.definition);
         let definition = WorkflowDefinition::from_json(&text).map_err(|error| error.to_string())?;
-        let plan = definition.validate(256 << 10).map_err(|errors| format!("child: {errors:?}"))?;
+        let plan = definition
+            .validate(256 << 10)
+            .map_err(|errors| format!("child: {errors:?}"))?;
         let input = spawn.input.as_deref().unwrap_or(b"null");
         let input = serde_json::from_slice(input).map_err(|error| error.to_string())?;
         let origin = Some((spawn.origin, spawn.task.clone()));
-        self.accept(spawn.child, Arc::new(definition), Arc::new(plan), input, origin, None);
+        self.accept(
+            spawn.child,
+            Arc::new(definition),
+            Arc::new(plan),
+            input,
+            origin,
+            None,
+        );
         Ok(())
     }
 
@@ -161,7 +193,10 @@ impl Cluster {
         }
         kept.closed = true;
         if kept.picture.header.stage.status() != status {
-            return Err(format!("{id} is closed as {status}, but is {:?}", kept.picture.header.stage));
+            return Err(format!(
+                "{id} is closed as {status}, but is {:?}",
+                kept.picture.header.stage
+            ));
         }
         if let Some((index, record)) = kept.picture.open() {
             return Err(format!("{id} is closed, but task {index} is {record:?}"));
@@ -174,13 +209,21 @@ impl Cluster {
             return Ok(());
         }
         let Some(Post::Ended { outcome, .. }) = Post::ended(id, origin, &stage) else {
-            return Err(format!("{id} is closed, but there is nothing to tell its parent"));
+            return Err(format!(
+                "{id} is closed, but there is nothing to tell its parent"
+            ));
         };
         let job = JobId::of_task(origin.parent, origin.task, origin.iteration);
         if outcome == TaskOutcome::Completed {
-            self.left.insert(job, Left::Value(output.unwrap_or_default()));
+            self.left
+                .insert(job, Left::Value(output.unwrap_or_default()));
         }
-        let told = Event::TaskEnded { task, iteration: origin.iteration, job, outcome };
+        let told = Event::TaskEnded {
+            task,
+            iteration: origin.iteration,
+            job,
+            outcome,
+        };
         self.kept(origin.parent)?.inbox.push_back(told);
         Ok(())
     }
@@ -200,7 +243,12 @@ impl Cluster {
 
     /// Ends a job as the script has it.
     pub(super) fn end(&mut self, id: JobId) -> Result<(), String> {
-        let Some(Job { workflow, job, cancelled }) = self.jobs.remove(&id) else {
+        let Some(Job {
+            workflow,
+            job,
+            cancelled,
+        }) = self.jobs.remove(&id)
+        else {
             return Ok(());
         };
         let cancelled = cancelled.then(|| (TaskOutcome::Cancelled, Bytes::new()));
@@ -242,9 +290,9 @@ impl Cluster {
         match alarm {
             Alarm::Deadline => false,
             Alarm::Retry => true,
-            Alarm::Signal { task, .. } => {
-                kept.signal_name(task).is_some_and(|name| name.as_str() == "never")
-            }
+            Alarm::Signal { task, .. } => kept
+                .signal_name(task)
+                .is_some_and(|name| name.as_str() == "never"),
         }
     }
 }

@@ -70,7 +70,8 @@ impl Cluster {
         let open = kept.picture.tasks.iter().filter(|(index, record)| {
             matches!(record, TaskRecord::Dispatched { .. }) && kept.picture.is_live(**index)
         });
-        open.filter_map(|(index, _)| Some(kept.signal_name(*index)?.to_string())).collect()
+        open.filter_map(|(index, _)| Some(kept.signal_name(*index)?.to_string()))
+            .collect()
     }
 
     pub(super) fn signal(&mut self, id: WorkflowId, name: &str) {
@@ -85,7 +86,10 @@ impl Cluster {
 
     /// What an instance that completed came to.
     pub(super) fn output(&self, id: WorkflowId) -> Option<Bytes> {
-        self.instances.get(&id)?.picture.output(&|job| self.result(job))
+        self.instances
+            .get(&id)?
+            .picture
+            .output(&|job| self.result(job))
     }
 
     /// What happened to an instance.
@@ -93,7 +97,10 @@ impl Cluster {
         let kept = &self.instances[&id];
         let keys = kept.picture.keys();
         let output = self.output(id);
-        let made = kept.made.iter().map(|(made, times)| (Picture::start(&keys, *made), *times));
+        let made = kept
+            .made
+            .iter()
+            .map(|(made, times)| (Picture::start(&keys, *made), *times));
         let children = kept.children.iter();
         Seen {
             made: Some(made.collect()),

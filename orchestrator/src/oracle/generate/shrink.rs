@@ -14,10 +14,16 @@ pub fn shrunk(definition: &WorkflowDefinition) -> Vec<WorkflowDefinition> {
         }
     }
     if definition.hooks.is_some() {
-        smaller.push(WorkflowDefinition { hooks: None::<WorkflowHooks>, ..definition.clone() });
+        smaller.push(WorkflowDefinition {
+            hooks: None::<WorkflowHooks>,
+            ..definition.clone()
+        });
     }
     if definition.execution_timeout.is_some() {
-        smaller.push(WorkflowDefinition { execution_timeout: None, ..definition.clone() });
+        smaller.push(WorkflowDefinition {
+            execution_timeout: None,
+            ..definition.clone()
+        });
     }
     for place in 0..definition.tasks.len() {
         let task = &definition.tasks[place];
@@ -29,8 +35,13 @@ pub fn shrunk(definition: &WorkflowDefinition) -> Vec<WorkflowDefinition> {
                 variants.push(variant);
             }
         };
-        vary(!task.preconditions.is_empty(), &|task| task.preconditions.clear());
-        vary(task.result_from.is_some() && task.kind != TaskKind::Map, &|task| task.result_from = None);
+        vary(!task.preconditions.is_empty(), &|task| {
+            task.preconditions.clear()
+        });
+        vary(
+            task.result_from.is_some() && task.kind != TaskKind::Map,
+            &|task| task.result_from = None,
+        );
         vary(task.payload.is_some(), &|task| task.payload = None);
         vary(task.priority != 0, &|task| task.priority = 0);
         vary(task.allow_failure, &|task| task.allow_failure = false);
@@ -44,7 +55,9 @@ pub fn shrunk(definition: &WorkflowDefinition) -> Vec<WorkflowDefinition> {
         }
         if let Some(child) = &task.child_workflow_def {
             for child in shrunk(child) {
-                vary(true, &|task| task.child_workflow_def = Some(Box::new(child.clone())));
+                vary(true, &|task| {
+                    task.child_workflow_def = Some(Box::new(child.clone()))
+                });
             }
         }
         for variant in variants {

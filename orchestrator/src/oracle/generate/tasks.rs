@@ -105,7 +105,8 @@ fn become_what(
             };
             let steady = chance.percent(20) && style.in_memory;
             task.child_workflow_def = Some(Box::new(workflow(chance, wish, steady)));
-            task.payload = raw(&json!({ "gen": chance.below(2), "n": 1, "given": payload(chance, &sources) }));
+            task.payload =
+                raw(&json!({ "gen": chance.below(2), "n": 1, "given": payload(chance, &sources) }));
         }
         43..48 => {
             task.kind = TaskKind::Signal;
@@ -114,10 +115,20 @@ fn become_what(
             let name = *chance.pick(&["given", "given", "other", "never"]);
             task.signal = Some(name.to_owned());
             if name == "never" || chance.percent(20) {
-                task.timeout = Some(Duration::from_millis(if name == "never" { 30 } else { 3_600_000 }));
+                task.timeout = Some(Duration::from_millis(if name == "never" {
+                    30
+                } else {
+                    3_600_000
+                }));
             }
         }
-        _ => task.payload = chance.percent(60).then(|| payload(chance, &sources)).as_ref().and_then(raw),
+        _ => {
+            task.payload = chance
+                .percent(60)
+                .then(|| payload(chance, &sources))
+                .as_ref()
+                .and_then(raw)
+        }
     }
     let takes = task.kind != TaskKind::Signal
         && task.kind != TaskKind::Map
@@ -146,7 +157,11 @@ fn expression(chance: &mut Chance, sources: &[String]) -> String {
         _ => "",
     };
     let reference = if reference.is_empty() {
-        format!("tasks.{}.output.{}", chance.pick(sources), chance.pick(&["v", "s", "list"]))
+        format!(
+            "tasks.{}.output.{}",
+            chance.pick(sources),
+            chance.pick(&["v", "s", "list"])
+        )
     } else {
         reference.to_owned()
     };
@@ -176,11 +191,20 @@ fn make_map(chance: &mut Chance, task: &mut TaskDefinition, sources: &[String]) 
                 json!(format!("{{{{tasks.{}.output}}}}", chance.pick(sources)))
             }
             3 | 4 if !sources.is_empty() => {
-                json!(format!("{{{{tasks.{}.output.list}}}}", chance.pick(sources)))
+                json!(format!(
+                    "{{{{tasks.{}.output.list}}}}",
+                    chance.pick(sources)
+                ))
             }
             5 => json!([{ "v": "{{input.n}}" }, 2]),
             _ => {
-                let mut items = vec![json!({ "v": 1 }), json!({ "v": 2 }), json!("three"), json!(4), Value::Null];
+                let mut items = vec![
+                    json!({ "v": 1 }),
+                    json!({ "v": 2 }),
+                    json!("three"),
+                    json!(4),
+                    Value::Null,
+                ];
                 items.truncate(1 + chance.below(5));
                 items.into()
             }
@@ -233,7 +257,10 @@ fn route(chance: &mut Chance, tasks: &mut [TaskDefinition], place: usize, style:
             place
         };
         let name = tasks[target].name.clone();
-        if target > place && chance.percent(50) && !tasks[target].depends_on.contains(&tasks[place].name) {
+        if target > place
+            && chance.percent(50)
+            && !tasks[target].depends_on.contains(&tasks[place].name)
+        {
             let condition = tasks[place].name.clone();
             tasks[target].depends_on.push(condition);
         }
@@ -294,17 +321,30 @@ fn mend(chance: &mut Chance, tasks: &mut [TaskDefinition]) {
 pub(super) fn forget(task: &mut TaskDefinition, name: &str) {
     task.depends_on.retain(|on| on != name);
     let mentions = |text: &str| text.contains(&format!("tasks.{name}.output"));
-    if task.result_from.as_ref().is_some_and(|from| from.names().iter().any(|from| from == name)) {
+    if task
+        .result_from
+        .as_ref()
+        .is_some_and(|from| from.names().iter().any(|from| from == name))
+    {
         task.result_from = None;
         if task.kind == TaskKind::Map {
             task.items = raw(&json!([1, 2]));
         }
     }
-    task.preconditions.retain(|precondition| precondition.task != name);
-    if task.payload.as_ref().is_some_and(|payload| mentions(payload.get())) {
+    task.preconditions
+        .retain(|precondition| precondition.task != name);
+    if task
+        .payload
+        .as_ref()
+        .is_some_and(|payload| mentions(payload.get()))
+    {
         task.payload = raw(&json!({ "gen": 1 }));
     }
-    if task.items.as_ref().is_some_and(|items| mentions(items.get())) {
+    if task
+        .items
+        .as_ref()
+        .is_some_and(|items| mentions(items.get()))
+    {
         task.items = raw(&json!([1, 2]));
     }
     if task.condition.as_deref().is_some_and(mentions) {
@@ -330,7 +370,11 @@ fn finish(chance: &mut Chance, task: &mut TaskDefinition, style: &Style) {
         TaskKind::Subflow => ("subflow", style.subflows - 1),
         TaskKind::Static | TaskKind::Map | TaskKind::Signal => ("job", 0),
     };
-    let steady = if task.allow_failure { script::ALWAYS } else { "yes" };
+    let steady = if task.allow_failure {
+        script::ALWAYS
+    } else {
+        "yes"
+    };
     let risk = style.risk + if task.allow_failure { 25 } else { 0 };
     let mut headers = BTreeMap::from([
         (script::SEED.to_owned(), style.seed.to_string()),
@@ -343,7 +387,11 @@ fn finish(chance: &mut Chance, task: &mut TaskDefinition, style: &Style) {
         (script::STEADY, style.steady, steady.to_owned()),
         (script::IN_MEMORY, style.in_memory, "1".to_owned()),
         (script::BY_HAND, style.by_hand, "1".to_owned()),
-        (script::CONTINUES, style.continues && kind == "job", "1".to_owned()),
+        (
+            script::CONTINUES,
+            style.continues && kind == "job",
+            "1".to_owned(),
+        ),
     ];
     for (name, holds, value) in flags {
         if holds {

@@ -1,7 +1,7 @@
 //! The order of things: whose turn it is, ways back, attempts, and the end.
 
-use paceline_types::workflow::{Hook, TaskKind};
 use paceline_types::WorkflowStatus;
+use paceline_types::workflow::{Hook, TaskKind};
 use serde_json::{Value, json};
 
 use super::super::chance::Chance;
@@ -33,7 +33,9 @@ impl Machine<'_> {
     /// Runs tasks until no turn comes any more.
     fn exhaust(&mut self, order: &mut Chance) -> Result<(), Unfit> {
         loop {
-            let able: Vec<usize> = (0..self.tasks.len()).filter(|&task| self.can_go_on(task)).collect();
+            let able: Vec<usize> = (0..self.tasks.len())
+                .filter(|&task| self.can_go_on(task))
+                .collect();
             if able.is_empty() {
                 return Ok(());
             }
@@ -75,23 +77,32 @@ impl Machine<'_> {
                 let Some(Kind::Routed(Some(route))) = self.kind(self.beside(task, decider)) else {
                     return false;
                 };
-                shape.routes[decider].get(&route) == Some(&Leads { to: place, back: false })
+                shape.routes[decider].get(&route)
+                    == Some(&Leads {
+                        to: place,
+                        back: false,
+                    })
             };
             return !deciders.iter().any(leads_here);
         }
-        let mut before = shape.dependencies[place].iter().map(|&on| self.kind(self.beside(task, on)));
+        let mut before = shape.dependencies[place]
+            .iter()
+            .map(|&on| self.kind(self.beside(task, on)));
         !shape.dependencies[place].is_empty() && before.all(|kind| kind == Some(Kind::Bypassed))
     }
 
     /// The first precondition that does not hold.
     fn unmet(&self, task: usize) -> Option<String> {
         let preconditions = &self.tasks[task].definition.preconditions;
-        preconditions.iter().enumerate().find_map(|(number, precondition)| {
-            let upstream = self.value_of(self.sibling(task, &precondition.task)?);
-            let found = values::at(&upstream, &precondition.path).unwrap_or(Value::Null);
-            let found = values::text_of(&found);
-            (found != precondition.expected).then(|| format!("precondition {number}: "))
-        })
+        preconditions
+            .iter()
+            .enumerate()
+            .find_map(|(number, precondition)| {
+                let upstream = self.value_of(self.sibling(task, &precondition.task)?);
+                let found = values::at(&upstream, &precondition.path).unwrap_or(Value::Null);
+                let found = values::text_of(&found);
+                (found != precondition.expected).then(|| format!("precondition {number}: "))
+            })
     }
 
     fn evaluate(&mut self, task: usize) {
@@ -118,14 +129,21 @@ impl Machine<'_> {
             return;
         };
         let Some(number) = answer.get("route").and_then(Value::as_u64) else {
-            return self.fail(task, Kind::Dead, format!("condition \"{}\"", definition.name));
+            return self.fail(
+                task,
+                Kind::Dead,
+                format!("condition \"{}\"", definition.name),
+            );
         };
         let route = u32::try_from(number).ok();
         match route.and_then(|route| Some((route, self.leads(task, route)?))) {
             Some((route, leads)) => self.follow(task, route, leads, answer),
             None => {
-                let known: Vec<String> =
-                    definition.condition_routes.keys().map(u32::to_string).collect();
+                let known: Vec<String> = definition
+                    .condition_routes
+                    .keys()
+                    .map(u32::to_string)
+                    .collect();
                 let error = format!(
                     "condition \"{}\" answered route {number}, which it does not have; its routes are {}",
                     definition.name,
@@ -137,7 +155,9 @@ impl Machine<'_> {
     }
 
     fn leads(&self, task: usize, route: u32) -> Option<Leads> {
-        self.shape(task).routes[self.place(task)].get(&route).copied()
+        self.shape(task).routes[self.place(task)]
+            .get(&route)
+            .copied()
     }
 
     fn follow(&mut self, task: usize, route: u32, leads: Leads, answer: Value) {
@@ -173,7 +193,9 @@ impl Machine<'_> {
     pub(super) fn end(&mut self, task: usize, kind: Kind, value: Value, error: Option<String>) {
         let end = End { kind, value, error };
         let task = &mut self.tasks[task];
-        self.told.ends.insert((task.key.clone(), task.iteration), end.clone());
+        self.told
+            .ends
+            .insert((task.key.clone(), task.iteration), end.clone());
         task.end = Some(end);
     }
 
@@ -191,7 +213,14 @@ impl Machine<'_> {
 
     fn finish(mut self, order: &mut Chance) -> Result<Told, Unfit> {
         for task in 0..self.tasks.len() {
-            let Task { key, iteration, scope, end, elements, .. } = &self.tasks[task];
+            let Task {
+                key,
+                iteration,
+                scope,
+                end,
+                elements,
+                ..
+            } = &self.tasks[task];
             if self.is_alive(*scope) && end.is_some() {
                 self.told.last.insert((key.clone(), *iteration));
                 self.told.last.extend(elements.iter().cloned());
@@ -221,7 +250,12 @@ impl Machine<'_> {
             [leaf] => self.value_of(*leaf),
             leaves => leaves
                 .iter()
-                .map(|&leaf| (self.tasks[leaf].definition.name.clone(), self.value_of(leaf)))
+                .map(|&leaf| {
+                    (
+                        self.tasks[leaf].definition.name.clone(),
+                        self.value_of(leaf),
+                    )
+                })
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
         };
@@ -236,7 +270,9 @@ impl Machine<'_> {
             let definitions: Vec<_> = tasks.iter().map(|task| task.definition.clone()).collect();
             let most = scope.shape.most_starts(&definitions);
             for (task, most) in tasks.iter().zip(most) {
-                if u64::from(task.iteration) + 1 > most.saturating_mul(u64::from(self.told.attempts)) {
+                if u64::from(task.iteration) + 1
+                    > most.saturating_mul(u64::from(self.told.attempts))
+                {
                     return Err(Unfit::Overrun);
                 }
             }

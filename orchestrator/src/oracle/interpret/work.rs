@@ -1,7 +1,7 @@
 //! What a task does when its turn has come: jobs, subflows, maps, children, signals.
 
-use paceline_types::workflow::{ResultFrom, TaskDefinition, TaskKind};
 use paceline_types::WorkflowStatus;
+use paceline_types::workflow::{ResultFrom, TaskDefinition, TaskKind};
 use serde_json::{Value, json};
 
 use super::super::chance::Chance;
@@ -86,7 +86,10 @@ impl Machine<'_> {
     /// What a handler or a child is given.
     fn payload(&self, task: usize) -> Result<Value, String> {
         let definition = &self.tasks[task].definition;
-        let written = definition.payload.as_ref().map_or("null", |payload| payload.get());
+        let written = definition
+            .payload
+            .as_ref()
+            .map_or("null", |payload| payload.get());
         let written: Value = serde_json::from_str(written).unwrap_or(Value::Null);
         let payload = values::render(&written, &|root: &str| self.root(task, root))
             .map_err(|reference| format!("payload: {reference} is not there"))?;
@@ -203,7 +206,9 @@ impl Machine<'_> {
             if is_made {
                 self.told.made.insert(start.clone());
             }
-            self.told.ends.insert(start.clone(), End { kind, value, error });
+            self.told
+                .ends
+                .insert(start.clone(), End { kind, value, error });
             self.tasks[task].elements.push(start);
         }
         // Which of the elements fails first is a matter of time.
@@ -250,7 +255,11 @@ impl Machine<'_> {
     fn signal(&mut self, task: usize, definition: &TaskDefinition) {
         let name = definition.signal.as_ref().unwrap_or(&definition.name);
         if name == "never" {
-            self.fail(task, Kind::Dead, format!("no signal \"{name}\" came within "));
+            self.fail(
+                task,
+                Kind::Dead,
+                format!("no signal \"{name}\" came within "),
+            );
         } else {
             self.end(task, Kind::Completed, signal_payload(name), None);
         }

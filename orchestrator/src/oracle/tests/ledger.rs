@@ -110,7 +110,9 @@ impl Run {
 
     fn all_retired(&self) -> Option<WorkflowId> {
         let all = self.ledger.workflows();
-        all.into_iter().map(|(id, _)| id).find(|id| !self.ledger.retired(*id))
+        all.into_iter()
+            .map(|(id, _)| id)
+            .find(|id| !self.ledger.retired(*id))
     }
 
     /// Ends some jobs; whether there were any.
@@ -124,7 +126,10 @@ impl Run {
             let input = self.ledger.input(job.workflow);
             let input: Value = serde_json::from_slice(input.as_deref().unwrap_or(b"null"))
                 .map_err(|error| error.to_string())?;
-            let attempt = self.ledger.kept(job.workflow).map_or(0, |(header, _)| header.attempt);
+            let attempt = self
+                .ledger
+                .kept(job.workflow)
+                .map_or(0, |(header, _)| header.attempt);
             let given = Given {
                 task: job.task.as_str(),
                 index: job.index,
@@ -187,7 +192,8 @@ impl Run {
     fn picture(&self, id: WorkflowId) -> Option<Picture> {
         let (header, tasks) = self.ledger.kept(id)?;
         let definition = self.ledger.definition(id)?;
-        let definition = WorkflowDefinition::from_json(std::str::from_utf8(&definition).ok()?).ok()?;
+        let definition =
+            WorkflowDefinition::from_json(std::str::from_utf8(&definition).ok()?).ok()?;
         Some(Picture {
             id,
             plan: Arc::new(definition.validate(256 << 10).ok()?),
@@ -240,12 +246,20 @@ impl Run {
 }
 
 async fn run(seed: u64) -> Result<bool, String> {
-    let wish = Wish { size: 8, depth: 2, in_memory: true };
+    let wish = Wish {
+        size: 8,
+        depth: 2,
+        in_memory: true,
+    };
     let generated = generate::definition(seed, wish);
     if generated.definition.validate(256 << 10).is_err() {
         return Ok(false);
     }
-    let Ok(told) = tell(&generated.definition, &generated.input, &mut Chance::new(seed)) else {
+    let Ok(told) = tell(
+        &generated.definition,
+        &generated.input,
+        &mut Chance::new(seed),
+    ) else {
         return Ok(false);
     };
     let ledger = Arc::new(MemoryLedger::new());
@@ -282,16 +296,27 @@ async fn run(seed: u64) -> Result<bool, String> {
 /// Invariant 2 and 5: leaders that die before and after commits lose and double nothing.
 #[tokio::test]
 async fn random_definitions_survive_their_leaders() {
-    let first = std::env::var("ORACLE_SEED").ok().and_then(|text| text.parse::<u64>().ok());
+    let first = std::env::var("ORACLE_SEED")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
     let first = first.unwrap_or(1) * 5_000_000;
-    let count = std::env::var("ORACLE_COUNT").ok().and_then(|text| text.parse::<u64>().ok());
+    let count = std::env::var("ORACLE_COUNT")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
     let mut ran = 0;
     let mut failures = Vec::new();
     for seed in first..first + count.unwrap_or(400) {
         match run(seed).await {
             Ok(fit) => ran += u32::from(fit),
             Err(error) => {
-                let generated = generate::definition(seed, Wish { size: 8, depth: 2, in_memory: true });
+                let generated = generate::definition(
+                    seed,
+                    Wish {
+                        size: 8,
+                        depth: 2,
+                        in_memory: true,
+                    },
+                );
                 let json = serde_json::to_string(&generated.definition).expect("json");
                 failures.push(format!("seed {seed}: {error}\n{json}\n"));
             }

@@ -39,7 +39,11 @@ fn same_shape(definition: &WorkflowDefinition, plan: &Plan) -> Result<(), String
     for (task, index) in (0..definition.tasks.len()).zip(0_u32..) {
         let name = &definition.tasks[task].name;
         let pairs = [
-            ("dependencies", set(plan.dependencies(index)), &shape.dependencies[task]),
+            (
+                "dependencies",
+                set(plan.dependencies(index)),
+                &shape.dependencies[task],
+            ),
             ("waits", set(plan.waits(index)), &shape.waits[task]),
             ("deciders", set(plan.deciders(index)), &shape.deciders[task]),
         ];
@@ -56,7 +60,9 @@ fn same_shape(definition: &WorkflowDefinition, plan: &Plan) -> Result<(), String
         };
         let found = set(plan.body(condition, target));
         if found != *body {
-            return Err(format!("the body of {condition} to {target}: {found:?}, not {body:?}"));
+            return Err(format!(
+                "the body of {condition} to {target}: {found:?}, not {body:?}"
+            ));
         }
     }
     let leaves = set(plan.leaves());
@@ -86,13 +92,24 @@ fn try_one(generated: &Generated, seed: u64, mishaps: Mishaps) -> Verdict {
     if let Err(difference) = same_shape(&generated.definition, &plan) {
         return Verdict::Wrong(difference);
     }
-    let told = match tell(&generated.definition, &generated.input, &mut Chance::new(seed)) {
+    let told = match tell(
+        &generated.definition,
+        &generated.input,
+        &mut Chance::new(seed),
+    ) {
         Ok(told) => told,
         Err(Unfit::TooLong) => return Verdict::Unfit,
         Err(unfit) => return Verdict::Wrong(format!("the interpreter: {unfit:?}")),
     };
     let run = std::panic::catch_unwind(|| {
-        Cluster::run(&generated.definition, plan, &generated.input, seed, mishaps, most_steps(&told))
+        Cluster::run(
+            &generated.definition,
+            plan,
+            &generated.input,
+            seed,
+            mishaps,
+            most_steps(&told),
+        )
     });
     match run {
         Err(_) => Verdict::Wrong("panicked".to_owned()),
@@ -108,13 +125,21 @@ fn try_one(generated: &Generated, seed: u64, mishaps: Mishaps) -> Verdict {
 }
 
 /// The smallest definition that can be found by leaving tasks out and still goes wrong.
-fn shrink(mut generated: Generated, seed: u64, mishaps: Mishaps, wrong: String) -> (Generated, u64, String) {
+fn shrink(
+    mut generated: Generated,
+    seed: u64,
+    mishaps: Mishaps,
+    wrong: String,
+) -> (Generated, u64, String) {
     let mut why = (seed, wrong);
     let mut again = true;
     while again {
         again = false;
         for smaller in shrunk(&generated.definition) {
-            let smaller = Generated { definition: smaller, ..generated.clone() };
+            let smaller = Generated {
+                definition: smaller,
+                ..generated.clone()
+            };
             let wrong = (0..6).map(|more| seed + more * 1_000_003).find_map(|seed| {
                 match try_one(&smaller, seed, mishaps) {
                     Verdict::Wrong(wrong) => Some((seed, wrong)),
@@ -135,7 +160,11 @@ fn run_all(seeds: std::ops::Range<u64>, size: usize) -> BTreeMap<String, usize> 
     let mut count = |what: &str| *counts.entry(what.to_owned()).or_default() += 1;
     let mut failures = Vec::new();
     for seed in seeds {
-        let wish = Wish { size, depth: 2, in_memory: true };
+        let wish = Wish {
+            size,
+            depth: 2,
+            in_memory: true,
+        };
         let generated = generate::definition(seed, wish);
         let mishaps = mishaps(seed);
         match try_one(&generated, seed, mishaps) {
@@ -174,7 +203,11 @@ fn run_all(seeds: std::ops::Range<u64>, size: usize) -> BTreeMap<String, usize> 
 }
 
 fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let first = number("ORACLE_SEED").unwrap_or(1) * 1_000_000;
     first..first + number("ORACLE_COUNT").unwrap_or(DEFINITIONS)
 }
@@ -192,7 +225,10 @@ fn random_definitions_end_as_the_interpreter_says() {
     }
     println!("{counts:#?} in {:?}", began.elapsed());
     let accepted = counts.get("~accepted").copied().unwrap_or(0) as u64;
-    assert!(accepted * 10 > looked_at * 3, "too few are accepted: {counts:?}");
+    assert!(
+        accepted * 10 > looked_at * 3,
+        "too few are accepted: {counts:?}"
+    );
 }
 
 /// The list of what was not in the table by hand: every kind of task comes up.
@@ -200,22 +236,59 @@ fn random_definitions_end_as_the_interpreter_says() {
 fn the_generator_leaves_nothing_out() {
     let mut found = BTreeSet::new();
     for seed in 0..2_000 {
-        let generated = generate::definition(seed, Wish { size: 12, depth: 2, in_memory: true });
+        let generated = generate::definition(
+            seed,
+            Wish {
+                size: 12,
+                depth: 2,
+                in_memory: true,
+            },
+        );
         if generated.definition.validate(MAX_PAYLOAD).is_ok() {
             found.extend(generate::features(&generated.definition));
-            let nested = generated.definition.tasks.iter().filter_map(|task| task.child_workflow_def.as_ref());
+            let nested = generated
+                .definition
+                .tasks
+                .iter()
+                .filter_map(|task| task.child_workflow_def.as_ref());
             for child in nested {
-                let grandchild = child.tasks.iter().any(|task| task.child_workflow_def.is_some());
+                let grandchild = child
+                    .tasks
+                    .iter()
+                    .any(|task| task.child_workflow_def.is_some());
                 found.extend(grandchild.then_some("grandchildren"));
             }
-            let maps = generated.definition.tasks.iter().filter(|task| task.kind == TaskKind::Map);
-            found.extend(maps.filter(|map| map.result_from.is_some()).map(|_| "maps of results"));
+            let maps = generated
+                .definition
+                .tasks
+                .iter()
+                .filter(|task| task.kind == TaskKind::Map);
+            found.extend(
+                maps.filter(|map| map.result_from.is_some())
+                    .map(|_| "maps of results"),
+            );
         }
     }
     let wanted = [
-        "allow_failure", "children", "conditions", "expressions", "forward routes", "grandchildren",
-        "hooks", "joins", "loops", "maps", "maps of results", "nested loops", "overlapping loops",
-        "preconditions", "result_from", "retry policy", "several loops", "signals", "subflows",
+        "allow_failure",
+        "children",
+        "conditions",
+        "expressions",
+        "forward routes",
+        "grandchildren",
+        "hooks",
+        "joins",
+        "loops",
+        "maps",
+        "maps of results",
+        "nested loops",
+        "overlapping loops",
+        "preconditions",
+        "result_from",
+        "retry policy",
+        "several loops",
+        "signals",
+        "subflows",
         "templates",
     ];
     assert_eq!(found, BTreeSet::from(wanted));
@@ -225,9 +298,17 @@ fn the_generator_leaves_nothing_out() {
 #[test]
 fn a_seed_tells_everything() {
     for seed in 0..50 {
-        let wish = Wish { size: 8, depth: 2, in_memory: false };
-        let (one, other) = (generate::definition(seed, wish), generate::definition(seed, wish));
-        let text = |generated: &Generated| serde_json::to_string(&generated.definition).expect("json");
+        let wish = Wish {
+            size: 8,
+            depth: 2,
+            in_memory: false,
+        };
+        let (one, other) = (
+            generate::definition(seed, wish),
+            generate::definition(seed, wish),
+        );
+        let text =
+            |generated: &Generated| serde_json::to_string(&generated.definition).expect("json");
         assert_eq!(text(&one), text(&other));
         let parsed: Value = serde_json::from_str(&text(&one)).expect("json");
         assert!(parsed["tasks"].is_array());

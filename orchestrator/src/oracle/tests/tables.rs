@@ -14,8 +14,14 @@ fn told(tasks: Value) -> Told {
     for task in tasks.as_array_mut().expect("tasks") {
         let fields = task.as_object_mut().expect("a task");
         let acts = fields.remove("acts").unwrap_or(json!([]));
-        fields.insert("headers".to_owned(), json!({ script::ACTS: acts.to_string() }));
-        if !["condition", "child_workflow_def"].iter().any(|field| fields.contains_key(*field)) {
+        fields.insert(
+            "headers".to_owned(),
+            json!({ script::ACTS: acts.to_string() }),
+        );
+        if !["condition", "child_workflow_def"]
+            .iter()
+            .any(|field| fields.contains_key(*field))
+        {
             fields.insert("task_type".to_owned(), json!("play"));
         }
     }
@@ -25,7 +31,11 @@ fn told(tasks: Value) -> Told {
     let first = tell(&definition, &input, &mut Chance::new(0)).expect("told");
     for seed in 1..10 {
         let again = tell(&definition, &input, &mut Chance::new(seed)).expect("told");
-        assert_eq!((&again.ends, &again.last), (&first.ends, &first.last), "order matters");
+        assert_eq!(
+            (&again.ends, &again.last),
+            (&first.ends, &first.last),
+            "order matters"
+        );
     }
     first
 }
@@ -49,7 +59,10 @@ fn picture(told: &Told) -> String {
 }
 
 fn routes(numbers: &[u32]) -> Value {
-    numbers.iter().map(|route| json!({ "value": { "route": route } })).collect()
+    numbers
+        .iter()
+        .map(|route| json!({ "value": { "route": route } }))
+        .collect()
 }
 
 /// Row 69, W18: what lies behind a route that was not taken does not run; a join does.
@@ -63,7 +76,10 @@ fn an_untaken_branch_is_passed_by() {
         { "name": "y" },
         { "name": "j", "depends_on": ["xxx", "y"] },
     ]));
-    assert_eq!(picture(&told), "c@0 ->1, j@0 ok, x@0 -, xx@0 -, xxx@0 -, y@0 ok");
+    assert_eq!(
+        picture(&told),
+        "c@0 ->1, j@0 ok, x@0 -, xx@0 -, xxx@0 -, y@0 ok"
+    );
 }
 
 /// Row 70, W16 and W17: a dependency from outside the loop, and two ways forward.
@@ -78,7 +94,10 @@ fn a_loop_with_a_dependency_outside_and_two_ways_out() {
         { "name": "p" }, { "name": "q" },
         { "name": "seen", "depends_on": ["t"] },
     ]));
-    assert_eq!(picture(&told), "c@2 ->2, m@2 ok, out@0 ok, p@0 -, q@0 ok, seen@0 ok, t@2 ok");
+    assert_eq!(
+        picture(&told),
+        "c@2 ->2, m@2 ok, out@0 ok, p@0 -, q@0 ok, seen@0 ok, t@2 ok"
+    );
     assert_eq!(told.ends[&("c".to_owned(), 0)].kind, Kind::Routed(Some(0)));
 }
 
@@ -95,7 +114,10 @@ fn a_loop_without_end_ends() {
     };
     let fatal = told(tasks(false));
     assert_eq!(picture(&fatal), "c@3 dead, t@3 ok");
-    assert_eq!(fatal.fatals["c"], "condition \"c\" exceeded max iterations (3)");
+    assert_eq!(
+        fatal.fatals["c"],
+        "condition \"c\" exceeded max iterations (3)"
+    );
     assert_eq!(picture(&told(tasks(true))), "c@3 failed, p@0 -, t@3 ok");
 }
 
@@ -116,7 +138,11 @@ fn an_inner_loop_counts_anew() {
 /// Row 69, W19: what a condition answers is its affair, not a reason to wait for ever.
 #[test]
 fn a_condition_without_an_answer_fails() {
-    for acts in [routes(&[7]), json!([{ "value": null }]), json!([{ "value": { "rout": 1 } }])] {
+    for acts in [
+        routes(&[7]),
+        json!([{ "value": null }]),
+        json!([{ "value": { "rout": 1 } }]),
+    ] {
         let told = told(json!([
             { "name": "c", "type": "condition", "condition_routes": { "0": "x", "1": "y" }, "acts": acts },
             { "name": "x" }, { "name": "y" },
@@ -128,7 +154,10 @@ fn a_condition_without_an_answer_fails() {
 /// A condition that took no route: skipped, or failed where that is allowed.
 #[test]
 fn no_route_leads_nowhere() {
-    for (acts, kind) in [(json!([{ "skip": "no" }]), "skipped"), (json!([{ "dead": "no" }]), "failed")] {
+    for (acts, kind) in [
+        (json!([{ "skip": "no" }]), "skipped"),
+        (json!([{ "dead": "no" }]), "failed"),
+    ] {
         let told = told(json!([
             { "name": "c", "type": "condition", "allow_failure": true,
               "condition_routes": { "0": "x" }, "acts": acts },
@@ -149,12 +178,21 @@ fn a_subflow_keeps_its_order() {
         { "name": "g", "type": "subflow", "acts": [{ "value": answer }] },
         { "name": "after", "depends_on": ["g"], "result_from": "g" },
     ]));
-    assert_eq!(picture(&told), "after@0 ok, g@0 ok, g@0/s1@0 ok, g@0/s2@0 ok");
-    for answer in [json!({ "tasks": [{ "name": "after", "task_type": "play" }] }), json!([])] {
+    assert_eq!(
+        picture(&told),
+        "after@0 ok, g@0 ok, g@0/s1@0 ok, g@0/s2@0 ok"
+    );
+    for answer in [
+        json!({ "tasks": [{ "name": "after", "task_type": "play" }] }),
+        json!([]),
+    ] {
         let wrong = told_of_subflow(&answer);
         assert_eq!(picture(&wrong), "g@0 dead");
     }
-    assert_eq!(picture(&told_of_subflow(&json!({ "tasks": [] }))), "after@0 ok, g@0 ok");
+    assert_eq!(
+        picture(&told_of_subflow(&json!({ "tasks": [] }))),
+        "after@0 ok, g@0 ok"
+    );
 }
 
 fn told_of_subflow(answer: &Value) -> Told {
@@ -177,7 +215,10 @@ fn preconditions_skip_and_go_on() {
         { "name": "d", "depends_on": ["c"], "result_from": "c" },
     ]));
     assert_eq!(picture(&told), "a@0 ok, b@0 ok, c@0 skipped, d@0 ok");
-    assert_eq!(told.output["d"], json!({ "upstream": null, "original": null }));
+    assert_eq!(
+        told.output["d"],
+        json!({ "upstream": null, "original": null })
+    );
 }
 
 /// Row 89: an array becomes elements in order; what is no array fails.
@@ -191,7 +232,10 @@ fn maps_map() {
         ]))
     };
     let three = told_of(json!([1, 2]));
-    assert_eq!(picture(&three), "a@0 ok, m@0 ok, m@0/m#0@0 ok, m@0/m#1@0 ok");
+    assert_eq!(
+        picture(&three),
+        "a@0 ok, m@0 ok, m@0/m#0@0 ok, m@0/m#1@0 ok"
+    );
     assert_eq!(three.output, json!([[1, "no. 0"], [2, "no. 1"]]));
     assert_eq!(told_of(json!([])).output, json!([]));
     assert_eq!(picture(&told_of(json!({}))), "a@0 ok, m@0 dead");
@@ -207,8 +251,14 @@ fn children_end_as_their_tasks() {
             { "name": "after", "depends_on": ["k"] },
         ]))
     };
-    assert_eq!(picture(&child(json!([{ "value": 1 }]))), "after@0 ok, k@0 ok");
-    assert_eq!(picture(&child(json!([{ "dead": "no" }]))), "after@0 ok, k@0 failed");
+    assert_eq!(
+        picture(&child(json!([{ "value": 1 }]))),
+        "after@0 ok, k@0 ok"
+    );
+    assert_eq!(
+        picture(&child(json!([{ "dead": "no" }]))),
+        "after@0 ok, k@0 failed"
+    );
 }
 
 /// A loop that feeds another one, from outside it: what is outside both waits for both.
@@ -223,7 +273,10 @@ fn what_follows_one_loop_waits_for_the_loop_around_its_condition() {
         { "name": "end" },
         { "name": "v", "depends_on": ["u"] },
     ]));
-    assert_eq!(picture(&told), "c1@3 ->1, c2@1 ->1, end@0 ok, t@1 ok, u@2 ok, v@0 ok");
+    assert_eq!(
+        picture(&told),
+        "c1@3 ->1, c2@1 ->1, end@0 ok, t@1 ok, u@2 ok, v@0 ok"
+    );
 }
 
 /// Chance in the choice of the next task changes nothing, and nothing that is accepted hangs.
@@ -232,7 +285,11 @@ fn the_order_makes_no_difference() {
     let (mut fit, mut hangs) = (0, 0);
     let mut counts = std::collections::BTreeMap::new();
     for seed in 0..600 {
-        let wish = Wish { size: 10, depth: 2, in_memory: true };
+        let wish = Wish {
+            size: 10,
+            depth: 2,
+            in_memory: true,
+        };
         let generated = generate::definition(seed, wish);
         let shape = super::super::shape::Shape::of(&generated.definition.tasks);
         if shape.is_cyclic() || generated.definition.validate(256 << 10).is_err() {
@@ -253,10 +310,11 @@ fn the_order_makes_no_difference() {
             Err(unfit) => {
                 hangs += 1;
                 let json = serde_json::to_string(&generated.definition).expect("json");
-                if hangs < 3 { panic!("seed {seed}: {unfit:?}: {json}"); }
+                if hangs < 3 {
+                    panic!("seed {seed}: {unfit:?}: {json}");
+                }
             }
         }
     }
     assert!(fit > 200, "{counts:?}");
 }
-
