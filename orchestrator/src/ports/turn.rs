@@ -54,7 +54,8 @@ pub struct Commit {
     pub history: Vec<(u32, TaskRecord)>,
     /// Tasks that were added; one replaces an older one of the same generator.
     pub sections: Vec<Section>,
-    /// Results of what ran on no node. One that is there already stays.
+    /// Results of what ran on no node. A value takes the place of what a job answered that is of no
+    /// use; anything else that is there already stays.
     pub conclusions: Vec<Conclusion>,
     /// What other instances must be told, in this order; kept until it is delivered.
     pub posts: Vec<Post>,

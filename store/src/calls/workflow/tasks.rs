@@ -199,7 +199,8 @@ fn tell_record(view: &mut TaskState, record: &TaskRecord) {
     view.iteration = record.iteration();
     view.error = record.error().map(str::to_owned);
     view.status = record.final_status().unwrap_or(match record {
-        TaskRecord::Again { .. } => JobStatus::Pending,
+        // Its turn has not come, as that of a task without a record.
+        TaskRecord::Again { .. } => view.status,
         _ => JobStatus::Running,
     });
     match record {
