@@ -116,7 +116,7 @@ async fn a_signal_that_is_waited_for_is_told_with_its_command() {
     let (binary, _node) = Binary::with_node().await;
     binary.file(
         "wait.yaml",
-        "name: wait\ntasks:\n  - { name: approve, type: signal, signal: go on }\n",
+        "name: wait\ntasks:\n  - { name: approve, type: signal, signal: go&on }\n",
     );
     let run = binary.program("run wait.yaml").start();
     let words = run
@@ -126,8 +126,8 @@ async fn a_signal_that_is_waited_for_is_told_with_its_command() {
         })
         .await;
     let (id, signal) = words.split_once(' ').unwrap();
-    assert_eq!(signal, "'go on'");
-    binary.done("workflow signal", &[id, "go on", "5"]).await;
+    assert_eq!(signal, "'go&on'");
+    binary.done("workflow signal", &[id, "go&on", "5"]).await;
     let end = run.finished(SOON).await;
     assert_eq!(
         (end.code, end.stdout.trim_end()),

@@ -23,14 +23,14 @@ const MAX_MISTAKES: usize = 20;
 pub(crate) fn batch(path: &Path) -> Result<BatchDefinition, Failure> {
     let text = text(path)?;
     let json = in_json(path, &text).map_err(|problem| told(path, &problem))?;
-    of_json(path, &json)
+    of_json(path, json)
 }
 
 /// A batch from the JSON that a file holds or became.
-pub(super) fn of_json(path: &Path, json: &Cow<'_, str>) -> Result<BatchDefinition, Failure> {
+pub(super) fn of_json(path: &Path, json: Cow<'_, str>) -> Result<BatchDefinition, Failure> {
     let told = |problem: String| told(path, &problem);
-    let Some((rest, items)) = apart(json).map_err(told)? else {
-        return BatchDefinition::from_json(json).map_err(|error| {
+    let Some((rest, items)) = apart(&json).map_err(told)? else {
+        return BatchDefinition::from_json(&json).map_err(|error| {
             let error = error.to_string();
             told(match json {
                 Cow::Borrowed(_) => error,

@@ -76,7 +76,7 @@ pub(crate) fn work(path: &Path) -> Result<Work, Failure> {
         looked.tasks.is_none() && of_batch.iter().any(Option::is_some)
     });
     if is_batch {
-        let definition = batch::of_json(path, &json)?;
+        let definition = batch::of_json(path, json)?;
         return Ok(Work::Batch(Box::new(definition)));
     }
     let definition = parse(path, &text, WorkflowDefinition::from_json);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Edge, Graph, Link, Look, Node, Shape};
+use super::model::{Edge, Graph, Link, Look, Node, Shape};
 use crate::JobStatus;
 use crate::workflow::{Hook, TaskKind, TaskState, Workflow};
 
