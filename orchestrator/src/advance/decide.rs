@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use paceline_types::EventKind;
+use paceline_types::workflow::{Hook, TaskRecord, Work};
 use paceline_types::workflow::{MAX_TASKS, Plan, Routes, Section, SectionBody, TaskDefinition};
-use paceline_types::workflow::{TaskRecord, Work};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -210,6 +210,14 @@ impl Step<'_> {
             return Err(format!(
                 "task {name:?} adds {count} tasks to {there}, and a workflow may have {MAX_TASKS} \
                  at most"
+            ));
+        }
+        // Far beyond what a workflow comes to: behind it are the numbers of hooks.
+        let numbered = u64::from(self.instance.numbered()) + count as u64;
+        if numbered > u64::from(Hook::FIRST_INDEX) {
+            return Err(format!(
+                "task {name:?} adds {count} tasks, and the workflow has no numbers left; start it \
+                 anew"
             ));
         }
         u32::try_from(count).map_err(|error| error.to_string())

@@ -1,4 +1,5 @@
 mod chaos;
+#[expect(clippy::print_stdout, reason = "the figures are for whoever runs it")]
 mod scale;
 mod whole;
 

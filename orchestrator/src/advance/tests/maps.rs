@@ -163,6 +163,17 @@ fn results_that_are_too_large_fail_the_map() {
     );
 }
 
+/// What is no JSON becomes text, which is larger.
+#[test]
+fn results_that_grow_too_large_fail_the_map() {
+    let mut run = Run::new("l m[]<l=l");
+    run.limits.max_payload = 20;
+    run.instance = run.reloaded();
+    run.after(&["start", "done l [1]", "done m#0 \"\"\"\"\"\"\"\"\"\"\"\""]);
+    let ending = run.instance.stage().ending().map(ToString::to_string);
+    assert!(ending.is_some_and(|ending| ending.contains("more than 20 bytes")));
+}
+
 /// A leader that comes new to a map asks for its array and the results again, a bounded number at a
 /// time.
 #[test]

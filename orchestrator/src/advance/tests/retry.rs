@@ -241,3 +241,17 @@ fn a_reset_that_an_end_meets_is_finished() {
     ]);
     assert_eq!(run.instance.stage(), &Stage::Completed);
 }
+
+/// Row 82 in row 73: a subflow that was done waits again when a task of it runs again, and so does
+/// what waits for the subflow.
+#[test]
+fn a_subflow_waits_for_what_runs_again_in_it() {
+    let mut run = Run::new("g() z<g");
+    let never =
+        "done g {\"tasks\":[{\"name\":\"p\",\"task_type\":\"x\",\"result_reuse\":\"never\"}]}";
+    run.after(&["start", never, "done p", "dead z boom"]);
+    run.script(&[
+        "retry  => run p@1 ! retrying (task z failed: boom), task.dispatched p",
+        "done p => run z@1 ! task.completed p, task.completed g, task.dispatched z",
+    ]);
+}
