@@ -9,8 +9,8 @@
 //! are made once it is among the [`Facts`]; until then it is wanted, and other work goes on.
 //!
 //! A condition that leads back is `Rewinding` while what lies between is reset, its target first
-//! and itself at last; nothing is dispatched meanwhile, and everything that is reset is done, as
-//! the condition waits for all of it. A generator is `Expanded` while its section runs, and
+//! and itself at last. Everything that is reset is done, as the condition waits for all of it, and
+//! nothing begins in between, as resets come first of what the limit allows. A generator is `Expanded` while its section runs, and
 //! completes with the last task of it.
 //!
 //! An instance that ends goes through `Ending`: nothing new is dispatched, each open job is asked

@@ -194,7 +194,7 @@ impl<L: Ledger> Desk<L> {
         match found.remove(&workflow) {
             Some(Found::Here(held)) => {
                 let seen = see(&held.instance);
-                self.cache.put(held);
+                self.cache.put(*held);
                 Ok(Some(seen))
             }
             Some(Found::Missing | Found::Broken { .. }) | None => Ok(None),
@@ -224,7 +224,7 @@ impl<L: Ledger> Desk<L> {
                 facts.learn(job, result);
             }
         };
-        self.cache.put(held);
+        self.cache.put(*held);
         Ok(spawn)
     }
 
@@ -238,7 +238,7 @@ impl<L: Ledger> Desk<L> {
         for &workflow in workflows {
             match self.cache.take(workflow) {
                 Some(held) => {
-                    found.insert(workflow, Found::Here(held));
+                    found.insert(workflow, Found::Here(Box::new(held)));
                 }
                 None => unknown.push(workflow),
             }

@@ -6,11 +6,14 @@
 //! instance and the loading of a stored one alike, so the two cannot part. Taking a record in
 //! costs the number of the task's dependents, never the size of the workflow.
 
+mod grow;
 mod jobs;
 mod mailbox;
+mod outcome;
 mod restore;
 mod standing;
 mod take;
+mod tasks;
 mod unit;
 
 use std::cmp::Reverse;
@@ -19,15 +22,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use paceline_types::value::Known;
-use paceline_types::workflow::{Header, Hook, Origin, Plan, PlannedTask, Stage, TaskRecord};
+use paceline_types::workflow::{Header, Origin, Plan, Stage, TaskRecord};
 use paceline_types::{DEFAULT_MAX_PAYLOAD, TaskName, WorkflowId};
 
 use mailbox::Mailbox;
-use unit::{Body, Unit, Units};
+use unit::{Unit, Units};
 
 pub use restore::BrokenInstance;
-
-pub(crate) use standing::is_open;
 
 /// Most generators above a task, and most ancestors of a workflow.
 pub const MAX_DEPTH: u32 = Origin::MAX_DEPTH;
@@ -83,7 +84,7 @@ pub struct Instance {
     limits: Limits,
     header: Header,
     units: Units,
-    /// Records of the hooks, in the order of [`Hook::ALL`].
+    /// Records of the hooks, in the order in which they run.
     hooks: [Option<TaskRecord>; 4],
     /// Indices by the names of tasks of subflows' sections.
     names: HashMap<TaskName, u32>,
@@ -226,110 +227,6 @@ impl Instance {
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// Where a task stands; none if it has no task of this index.
-    #[must_use]
-    pub fn phase(&self, index: u32) -> Option<TaskPhase<'_>> {
-        if let Some(hook) = Hook::of_index(index) {
-            return self.hook(hook).map(TaskPhase::Recorded);
-        }
-        let (unit, place) = self.units.of(index)?;
-        Some(match &unit.body {
-            Body::Graph { slots, .. } => match &slots[place as usize] {
-                unit::Slot {
-                    record: Some(record),
-                    ..
-                } => TaskPhase::Recorded(record),
-                unit::Slot { waiting_on: 0, .. } => TaskPhase::Ready,
-                unit::Slot { waiting_on, .. } => TaskPhase::Blocked {
-                    waiting_on: *waiting_on,
-                },
-            },
-            Body::Elements(elements) => match &elements.records[place as usize] {
-                Some(record) => TaskPhase::Recorded(record),
-                None => TaskPhase::Ready,
-            },
-        })
-    }
-
-    /// The record of a task or a hook, if it has one.
-    #[must_use]
-    pub fn record_of(&self, index: u32) -> Option<&TaskRecord> {
-        if let Some(hook) = Hook::of_index(index) {
-            return self.hook(hook);
-        }
-        let (unit, place) = self.units.of(index)?;
-        unit.record(place)
-    }
-
-    /// The records of all tasks that have one, by index; hooks come last.
-    pub fn records(&self) -> impl Iterator<Item = (u32, &TaskRecord)> {
-        let tasks = self.units.iter().flat_map(|unit| {
-            (0..unit.len()).filter_map(|place| Some((unit.base + place, unit.record(place)?)))
-        });
-        let hooks = Hook::ALL
-            .into_iter()
-            .filter_map(|hook| Some((hook.index(), self.hook(hook)?)));
-        tasks.chain(hooks)
-    }
-
-    /// Signals that no task has taken, in the order of their names.
-    pub fn signals(&self) -> impl Iterator<Item = (u64, &paceline_types::SignalName)> {
-        self.mailbox.signals()
-    }
-
-    /// The index of a task's name: of the definition, of a section, of an element, or of a hook.
-    #[must_use]
-    pub fn index_of(&self, name: &str) -> Option<u32> {
-        let exact = || self.plan.index_of(name);
-        let section = || self.names.get(name).copied();
-        let element = || {
-            let (map, place) = name.rsplit_once('#')?;
-            let canonical = place.parse::<u32>().ok()?;
-            let generator = self.plan.index_of(map).or(self.names.get(map).copied())?;
-            let unit = self.units.section_of(generator)?;
-            let counted = matches!(unit.body, Body::Elements(_)) && canonical < unit.len();
-            (counted && place == canonical.to_string()).then(|| unit.base + canonical)
-        };
-        exact()
-            .or_else(section)
-            .or_else(element)
-            .or_else(|| Hook::of_task_name(name).map(Hook::index))
-    }
-
-    /// The name of a task; none if it has no task of this index.
-    #[must_use]
-    pub fn task_name(&self, index: u32) -> Option<TaskName> {
-        if let Some(hook) = Hook::of_index(index) {
-            return TaskName::new(&hook.task_name()).ok();
-        }
-        let (unit, place) = self.units.of(index)?;
-        match (&unit.body, unit.generator) {
-            (Body::Graph { plan, .. }, _) => Some(plan.task(place).name.clone()),
-            (Body::Elements(_), Some((map, _))) => {
-                let map = self.task_name(map)?;
-                TaskName::new(&format!("{map}#{place}")).ok()
-            }
-            (Body::Elements(_), None) => None,
-        }
-    }
-
-    /// What is planned of a task; of an element of a map, what is planned of the map.
-    #[must_use]
-    pub fn planned(&self, index: u32) -> Option<&PlannedTask> {
-        let (unit, place) = self.units.of(index)?;
-        match (&unit.body, unit.generator) {
-            (Body::Graph { plan, .. }, _) => Some(plan.task(place)),
-            (Body::Elements(_), Some((map, _))) => self.planned(map),
-            (Body::Elements(_), None) => None,
-        }
-    }
-
-    /// The record of a hook.
-    pub(crate) fn hook(&self, hook: Hook) -> Option<&TaskRecord> {
-        let place = Hook::ALL.into_iter().position(|other| other == hook)?;
-        self.hooks[place].as_ref()
     }
 
     pub(crate) fn set_stage(&mut self, stage: Stage) {

@@ -18,6 +18,9 @@ use crate::reconciler::{self, Reconciler};
 use crate::term::{Tenure, Term};
 use crate::workflows::{self, Workflows};
 
+/// More steps than any test needs: what takes longer goes round in circles.
+const MANY: usize = 20_000;
+
 /// One leader's services.
 pub(crate) struct Troupe {
     pub(crate) ledger: Arc<MemoryLedger>,
@@ -25,7 +28,7 @@ pub(crate) struct Troupe {
     pub(crate) workflows: Workflows,
     alarms: Alarms,
     courier: Courier<MemoryLedger>,
-    pub(crate) reconciler: Reconciler,
+    reconciler: Reconciler,
     _tenure: Tenure,
     pub(crate) term: Term,
 }
@@ -57,14 +60,18 @@ impl Troupe {
 
     /// Rounds until nothing is left to do.
     pub(crate) async fn settle(&mut self) -> Result<(), LedgerError> {
-        while self.round().await? {}
-        Ok(())
+        for _ in 0..MANY {
+            if !self.round().await? {
+                return Ok(());
+            }
+        }
+        panic!("it does not settle");
     }
 
     /// Runs everything to its end: workers do as payloads say, and time passes when nothing else
-    /// is left but to wait. Each of these signals is given when its workflow stands still.
+    /// is left but to wait.
     pub(crate) async fn finish(&mut self) {
-        loop {
+        for _ in 0..MANY {
             self.settle().await.expect("settled");
             let claimed = self.ledger.claim(100);
             if !claimed.is_empty() {
@@ -73,24 +80,30 @@ impl Troupe {
                 return;
             }
         }
+        panic!("it does not finish");
     }
 
     /// One whole walk of the reconciler; what it repaired.
     pub(crate) async fn walk(&mut self) -> usize {
+        self.walk_if_it_can().await.expect("a walk")
+    }
+
+    /// As [`Troupe::walk`], unless the ledger fails.
+    pub(crate) async fn walk_if_it_can(&mut self) -> Result<usize, LedgerError> {
         let mut repaired = 0;
-        loop {
+        for _ in 0..MANY {
             let calls = self.ledger.tally().calls;
-            let walked = self.reconciler.tick(&mut self.desk, &self.term).await;
-            let report = walked.expect("a step");
+            let report = self.reconciler.tick(&mut self.desk, &self.term).await?;
             assert!(
                 self.ledger.tally().calls - calls <= 6,
                 "a step takes a few calls"
             );
             repaired += report.repaired;
             if report.done {
-                return repaired;
+                return Ok(repaired);
             }
         }
+        panic!("the walk has no end");
     }
 }
 

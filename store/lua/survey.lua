@@ -39,4 +39,4 @@ local next_firing = redis.call('EXISTS', KEYS[14]) == 1 and 0 or wait(KEYS[13])
 return { 'ok', redis.call('XLEN', KEYS[2]), redis.call('SCARD', KEYS[3]), due(KEYS[4]),
   wait(KEYS[5], prefix .. 'wakes'), math.max(due(KEYS[6]), redis.call('EXISTS', KEYS[9])),
   due(KEYS[7]), trails_due(), wait(KEYS[11]), wait(KEYS[12]), next_firing,
-  redis.call('EXISTS', KEYS[15]) }
+  math.min(1, redis.call('XLEN', KEYS[15])) }

@@ -9,9 +9,9 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Alarm, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed, JobPhase, JobsExpired, Lanes,
-    Ledger, LedgerError, Nodes, Outbox, Overview, Page, Post, ReadAhead, Retention, StoredInstance,
-    TaskOutcome, Timers, Turn, TurnReply,
+    Alarm, ChildPhase, Cursor, Delayed, Delivery, EntryId, Groups, GroupsFlushed, JobPhase,
+    JobsExpired, Lanes, Ledger, LedgerError, Nodes, Outbox, Overview, Page, Post, ReadAhead,
+    Retention, StoredInstance, TaskOutcome, Timers, Turn, TurnReply,
 };
 use paceline_orchestrator::term::{Tenure, Term};
 use paceline_store::calls::submit::NewJob;
@@ -132,6 +132,15 @@ impl Ledger for Elected {
 }
 
 impl Outbox for Elected {
+    async fn children(
+        &self,
+        term: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        self.win(term).await;
+        self.ledger.children(term, children).await
+    }
+
     async fn posts(
         &self,
         term: &Term,

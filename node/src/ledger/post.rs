@@ -3,10 +3,13 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use paceline_orchestrator::ports::{EntryId, LedgerError, Outbox, Post, Spawn, TaskOutcome};
+use paceline_orchestrator::ports::{
+    ChildPhase, EntryId, LedgerError, Outbox, Post, Spawn, TaskOutcome,
+};
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{ChildOf, Post as StorePost};
 use paceline_store::calls::inbox::TaskEnd;
+use paceline_store::calls::outbox::ChildPhase as StorePhase;
 use paceline_types::{JobId, WorkflowId};
 use serde_json::value::RawValue;
 
@@ -74,6 +77,14 @@ pub(super) fn stored(post: &Post) -> Result<Told, LedgerError> {
     }))
 }
 
+fn phase(phase: StorePhase) -> ChildPhase {
+    match phase {
+        StorePhase::Missing => ChildPhase::Missing,
+        StorePhase::Unfinished => ChildPhase::Unfinished,
+        StorePhase::Ended => ChildPhase::Ended,
+    }
+}
+
 /// A post in the words of the leader.
 fn read(post: StorePost) -> Post {
     let bytes = |value: Box<RawValue>| Bytes::from(String::from(Box::<str>::from(value)));
@@ -100,6 +111,16 @@ fn read(post: StorePost) -> Post {
 }
 
 impl Outbox for ShardLedger {
+    async fn children(
+        &self,
+        _: &Term,
+        children: &[WorkflowId],
+    ) -> Result<Vec<ChildPhase>, LedgerError> {
+        let phases = self.store.child_phases(children).await;
+        let phases = phases.map_err(unavailable)?.into_iter();
+        Ok(phases.map(phase).collect())
+    }
+
     async fn posts(
         &self,
         _: &Term,

@@ -34,10 +34,6 @@ impl Step<'_> {
                     self.fail(index, self.next_iteration(index), error, false);
                 }
             }
-            if self.instance.first_rewinding().is_some() {
-                // The rest of the queue waits until what lies between is reset.
-                return;
-            }
         }
     }
 

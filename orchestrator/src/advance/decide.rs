@@ -1,25 +1,24 @@
 //! Looking at what conditions and subflows answered, and going back where a route leads back.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use paceline_types::EventKind;
+use paceline_types::workflow::{Hook, TaskRecord, Work};
 use paceline_types::workflow::{MAX_TASKS, Plan, Routes, Section, SectionBody, TaskDefinition};
-use paceline_types::workflow::{TaskRecord, Work};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Step;
 use super::values::Lack;
 use crate::instance::MAX_DEPTH;
 
-/// What the handler of a condition answers.
-#[derive(Deserialize)]
-struct RouteAnswer {
-    route: u32,
-}
-
-/// What the handler of a subflow answers.
-#[derive(Deserialize)]
-struct TasksAnswer {
-    tasks: Vec<TaskDefinition>,
+/// A field of an object that a handler answered.
+fn field<'a, T: Deserialize<'a>>(answer: &'a [u8], name: &str) -> Result<T, serde_json::Error> {
+    let fields: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_slice(answer)?;
+    let found = fields.get(name).map_or("null", |value| value.get());
+    serde_json::from_str(found)
 }
 
 impl Step<'_> {
@@ -59,7 +58,7 @@ impl Step<'_> {
             Work::Condition { routes, .. } => self.look_at_route(index, iteration, answer, routes),
             Work::Subflow { .. } => {
                 if let Err(error) = self.expand(index, iteration, answer) {
-                    self.fail(index, iteration, error, true);
+                    self.fail(index, iteration, error, false);
                 }
             }
             _ => {}
@@ -70,17 +69,17 @@ impl Step<'_> {
         let evaluations = self.evaluations(index);
         let name = self.instance.task_name(index);
         let name = name.as_ref().map_or("", |name| name.as_str());
-        match serde_json::from_slice::<RouteAnswer>(answer) {
-            Ok(RouteAnswer { route }) if routes.get(route).is_some() => {
+        match field::<u32>(answer, "route") {
+            Ok(route) if routes.get(route).is_some() => {
                 self.take_route(index, iteration, evaluations, route, routes);
             }
-            Ok(RouteAnswer { route }) => {
+            Ok(route) => {
                 let error = format!(
                     "condition {name:?} answered route {route}, which it does not have; its \
                      routes are {}",
                     routes.numbers()
                 );
-                self.fail(index, iteration, error, true);
+                self.fail(index, iteration, error, false);
             }
             Err(_) => {
                 let error = format!(
@@ -88,7 +87,7 @@ impl Step<'_> {
                      {{\"route\": n}}, with one of {}",
                     routes.numbers()
                 );
-                self.fail(index, iteration, error, true);
+                self.fail(index, iteration, error, false);
             }
         }
     }
@@ -132,7 +131,6 @@ impl Step<'_> {
     /// the condition last. Those that are reset already come first in that order.
     pub(super) fn rewind(&mut self) {
         while self.can_act()
-            && self.is_running()
             && let Some(condition) = self.instance.first_rewinding()
         {
             let Some(&TaskRecord::Rewinding {
@@ -162,7 +160,7 @@ impl Step<'_> {
     fn expand(&mut self, index: u32, iteration: u32, answer: &Bytes) -> Result<(), String> {
         let name = self.instance.task_name(index);
         let name = name.as_ref().map_or("", |name| name.as_str());
-        let TasksAnswer { tasks } = serde_json::from_slice(answer).map_err(|error| {
+        let tasks: Vec<TaskDefinition> = field(answer, "tasks").map_err(|error| {
             format!(
                 "subflow {name:?} answered no tasks; its handler must answer {{\"tasks\": \
                  [...]}}: {error}"
@@ -212,6 +210,14 @@ impl Step<'_> {
             return Err(format!(
                 "task {name:?} adds {count} tasks to {there}, and a workflow may have {MAX_TASKS} \
                  at most"
+            ));
+        }
+        // Far beyond what a workflow comes to: behind it are the numbers of hooks.
+        let numbered = u64::from(self.instance.numbered()) + count as u64;
+        if numbered > u64::from(Hook::FIRST_INDEX) {
+            return Err(format!(
+                "task {name:?} adds {count} tasks, and the workflow has no numbers left; start it \
+                 anew"
             ));
         }
         u32::try_from(count).map_err(|error| error.to_string())

@@ -207,12 +207,13 @@ impl Step<'_> {
             self.stop(index);
         }
         while self.can_act() {
-            let undecided = self.instance.returned_after(None);
-            let Some(index) = undecided.or(self.instance.first_rewinding()) else {
+            let Some(index) = self.instance.returned_after(None) else {
                 break;
             };
             self.drop_undecided(index);
         }
+        // A loop that is reset in part would be run in part by a retry.
+        self.rewind();
         if self.instance.has_undecided() || self.instance.has_open_tasks() {
             return;
         }

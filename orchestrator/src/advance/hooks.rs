@@ -33,6 +33,10 @@ impl Step<'_> {
         };
         self.acted();
         let iteration = job.iteration;
+        // Of an outcome before this one: its job is kept as long as the workflow.
+        if let Some(over) = self.instance.hook(hook).cloned() {
+            self.transition.history.push((hook.index(), over));
+        }
         self.record(
             hook.index(),
             TaskRecord::Dispatched {

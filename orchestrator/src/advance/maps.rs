@@ -173,7 +173,14 @@ impl Step<'_> {
                     self.acted();
                     let results = std::mem::take(&mut self.instance.map_work(map).results);
                     self.instance.forget_map(map);
-                    self.leave(map, iteration, ConcludedBy::Value(array(&results)));
+                    let result = array(&results);
+                    let most = self.instance.limits().max_payload;
+                    // What is no JSON grows when it is written as text.
+                    if result.len() > most {
+                        self.fail(map, iteration, too_large(most), false);
+                        continue;
+                    }
+                    self.leave(map, iteration, ConcludedBy::Value(result));
                     let record = TaskRecord::Completed {
                         iteration,
                         continues: false,
@@ -223,10 +230,7 @@ impl Step<'_> {
             work.size += result.as_ref().map_or(4, Bytes::len) + 1;
             work.results.push(result);
             if work.size + 1 > most {
-                return Err(Lack::Gone(format!(
-                    "the results of its elements have more than {most} bytes in all; let each \
-                     answer less"
-                )));
+                return Err(Lack::Gone(too_large(most)));
             }
         }
         match unread {
@@ -234,6 +238,10 @@ impl Step<'_> {
             false => Ok(()),
         }
     }
+}
+
+fn too_large(most: usize) -> String {
+    format!("the results of its elements have more than {most} bytes in all; let each answer less")
 }
 
 /// Results as one array, each as it stands.

@@ -72,10 +72,8 @@ impl Step<'_> {
             self.decide();
             self.rewind();
             self.gather();
-            // What is being reset must not begin in parts.
-            if self.instance.first_rewinding().is_none() {
-                self.begin_tasks();
-            }
+            // With anything left to reset there is no room to begin something.
+            self.begin_tasks();
             if !self.is_running() {
                 return;
             }

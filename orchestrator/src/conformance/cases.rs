@@ -452,6 +452,9 @@ pub(super) async fn unfinished_instances_are_marked<B: Bed>(bed: &B) {
     }
 }
 
+/// What a commit says of an alarm.
+type Said = (Alarm, Option<Duration>);
+
 pub(super) async fn a_moment_passes<B: Bed>(bed: &B) {
     let (_tenure, term) = term(1);
     let (workflow, _, mut revision) = begun(bed, &term, "a").await;
@@ -460,7 +463,7 @@ pub(super) async fn a_moment_passes<B: Bed>(bed: &B) {
         task: 7,
         iteration: 2,
     };
-    let table: [(&[(Alarm, Option<Duration>)], &[Alarm]); 8] = [
+    let table: [(&[Said], &[Alarm]); 8] = [
         (&[], &[]),
         (&[(Alarm::Deadline, hour), (signal, hour)], &[]),
         (

@@ -17,7 +17,7 @@ use crate::transition::{Effect, Event, Refusal, Transition};
 
 /// An instance as a turn finds it.
 pub(super) enum Found {
-    Here(Held),
+    Here(Box<Held>),
     Missing,
     Broken { problem: String, revision: u64 },
 }
@@ -249,7 +249,7 @@ pub(super) fn read(
         Err(problem) => return broken("definition", problem),
     };
     match Instance::restore(workflow, plan, stored, limits) {
-        Ok(instance) => Found::Here(Held::new(instance, revision)),
+        Ok(instance) => Found::Here(Box::new(Held::new(instance, revision))),
         Err(problem) => broken("instance", problem.to_string()),
     }
 }

@@ -164,7 +164,7 @@ impl<L: Ledger> Desk<L> {
                         if changed.grown {
                             held.measure();
                         }
-                        self.cache.put(held);
+                        self.cache.put(*held);
                     }
                     self.backlog.settle(workflow, changed.more);
                 }
@@ -184,7 +184,7 @@ impl<L: Ledger> Desk<L> {
         }
         for held in found.into_values() {
             if let Found::Here(held) = held {
-                self.cache.put(held);
+                self.cache.put(*held);
             }
         }
         answers.next = reply.next;

@@ -1,3 +1,5 @@
+mod posts;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use paceline_types::{NodeId, ShardIndex, WorkflowStatus};

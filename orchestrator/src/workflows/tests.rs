@@ -1,4 +1,6 @@
 mod chaos;
+#[expect(clippy::print_stdout, reason = "the figures are for whoever runs it")]
+mod scale;
 mod whole;
 
 use std::sync::Arc;

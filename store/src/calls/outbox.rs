@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use paceline_types::workflow::Origin;
-use paceline_types::{JobId, ShardIndex, WorkflowId};
+use paceline_types::{JobId, MAX_PAYLOAD_CEILING, ShardIndex, WorkflowId};
 
+use super::cancel::by_shard;
 use super::commit::{ChildOf, Post};
 use super::inbox::TaskEnd;
 use super::workflow::WorkflowRefusal;
@@ -19,6 +20,17 @@ pub(crate) static DROP_POST: Script = script!("drop_post");
 
 /// Longest error of a child that its parent is told, in bytes.
 const MAX_WHY: usize = 4 * 1024;
+
+/// How a child stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildPhase {
+    /// There is no such workflow.
+    Missing,
+    /// It has not come to its outcome.
+    Unfinished,
+    /// It has.
+    Ended,
+}
 
 impl Store {
     /// The oldest posts of a shard, or those after `after`, at most `max`, in order, each until it is
@@ -100,6 +112,46 @@ impl Store {
         }
     }
 
+    /// How children stand, in any shards, in the order of the ids; of one that went on as another, how
+    /// that one stands.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn child_phases(&self, ids: &[WorkflowId]) -> Result<Vec<ChildPhase>, StoreError> {
+        let mut phases = vec![ChildPhase::Missing; ids.len()];
+        let mut newest = ids.to_vec();
+        let mut open: Vec<usize> = (0..ids.len()).collect();
+        while !open.is_empty() {
+            let mut continued = Vec::new();
+            for (shard, indices) in by_shard(open.iter().map(|&place| newest[place].shard())) {
+                let keys = self.keys(shard)?;
+                let places: Vec<usize> = indices.iter().map(|&index| open[index]).collect();
+                let mut pipeline = redis::pipe();
+                for &place in &places {
+                    let record = keys.workflow(newest[place]);
+                    pipeline.cmd("HGET").arg(record).arg("s");
+                }
+                let headers = self.link.pipeline(&pipeline).await?;
+                for (&place, header) in places.iter().zip(headers) {
+                    let header = text_of("HGET", header)?;
+                    phases[place] = match header.get(..1) {
+                        // A successor is made by the script that ends the one before it.
+                        Some("N") => {
+                            newest[place] = newest[place].of_successor();
+                            continued.push(place);
+                            ChildPhase::Unfinished
+                        }
+                        Some("C" | "F" | "X") => ChildPhase::Ended,
+                        Some(_) => ChildPhase::Unfinished,
+                        None => ChildPhase::Missing,
+                    };
+                }
+            }
+            open = continued;
+        }
+        Ok(phases)
+    }
+
     /// Cancels an instance, or what it goes on as.
     async fn cancel_line(&self, first: WorkflowId, reason: &str) -> Result<(), StoreError> {
         let mut id = first;
@@ -121,6 +173,9 @@ impl Store {
             let Some(stored) = loaded.flatten() else {
                 return Ok(());
             };
+            if stored.retried {
+                return Ok(());
+            }
             let end = match &stored.header.stage {
                 Stage::Continued { to } => {
                     id = *to;
@@ -164,7 +219,11 @@ impl Store {
         };
         let (letter, tail) = match end {
             TaskEnd::Completed | TaskEnd::Continued | TaskEnd::Skipped { .. } => {
-                ('C', self.workflow_output(child, &stored).await?)
+                let output = self.workflow_output(child, &stored).await?;
+                match output.len() {
+                    0..=MAX_PAYLOAD_CEILING => ('C', output),
+                    size => ('D', why(&too_large(child, size))),
+                }
             }
             TaskEnd::Dead { error } => ('D', why(error)),
             TaskEnd::Cancelled => ('X', why("the child workflow was cancelled")),
@@ -182,6 +241,13 @@ impl Store {
         text_of("deliver_end", self.link.call(&call).await?)?;
         Ok(())
     }
+}
+
+fn too_large(child: WorkflowId, size: usize) -> String {
+    format!(
+        "the output of child workflow {child} has {size} bytes, more than {MAX_PAYLOAD_CEILING}; let \
+         fewer of its tasks be leaves, or let them return less"
+    )
 }
 
 fn why(error: &str) -> Bytes {

@@ -1,9 +1,13 @@
 //! What is kept long enough is removed, whole.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use paceline_client::WorkflowBuilder;
 use paceline_tests::{Env, eventually, feature_test, within};
-use paceline_types::{WorkflowId, WorkflowStatus};
+use paceline_types::{Bytes, JobError, SignalName, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use redis::AsyncCommands;
+use serde_json::json;
 
 use crate::stage::{Stage, act, failing};
 use crate::theatre::{Theatre, ended};
@@ -12,7 +16,7 @@ use crate::theatre::{Theatre, ended};
 const SWEPT: std::time::Duration = std::time::Duration::from_secs(40);
 
 /// Keys of a shard that stay, whatever ran: bells ring again, lanes and counters remember.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 13] = [
     "outbox",
     "events",
     "events:count",
@@ -23,7 +27,6 @@ const FIXED: [&str; 14] = [
     "lanes",
     "meta",
     "bell*",
-    "bell:act",
     "bell!leader",
     "recovering",
     "stats:days",
@@ -61,9 +64,32 @@ async fn left(env: &Env) -> Vec<String> {
     let keys = env.keys().await.into_iter();
     keys.filter(|key| {
         let name = name(key);
-        !FIXED.contains(&name.as_str()) && !name.starts_with("turn:")
+        let passing = name.starts_with("turn:") || name.starts_with("bell:");
+        !FIXED.contains(&name.as_str()) && !passing
     })
     .collect()
+}
+
+/// One with everything that leaves something behind.
+fn whole() -> WorkflowDefinition {
+    let hook = json!({ "task_type": "ok" });
+    let child = json!({ "name": "child", "tasks": [{ "name": "x", "task_type": "ok" }] });
+    let definition = json!({
+        "name": "whole",
+        "execution_timeout": "1h",
+        "hooks": { "on_init": hook, "on_failure": hook, "on_exit": hook },
+        "tasks": [
+            { "name": "a", "task_type": "ok", "tags": ["t"], "audited": true },
+            { "name": "each", "type": "map", "task_type": "ok", "items": [1, 2, 3],
+              "depends_on": ["a"] },
+            { "name": "c", "type": "condition", "task_type": "turn", "depends_on": ["each"],
+              "condition_routes": { "0": "a", "1": "go" } },
+            { "name": "go", "type": "signal", "timeout": "1h", "depends_on": ["c"] },
+            { "name": "child", "child_workflow_def": child, "depends_on": ["go"] },
+            { "name": "last", "task_type": "boom", "depends_on": ["child"] },
+        ],
+    });
+    serde_json::from_value(definition).unwrap()
 }
 
 feature_test! {
@@ -89,6 +115,71 @@ feature_test! {
         let kept = theatre.client.workflow(ids[1]).await.unwrap().unwrap();
         assert_eq!(kept.status, WorkflowStatus::Failed, "the other is not old enough");
         age(&env, &ids[1..]).await;
+        eventually("only the fixed keys are left", SWEPT, async || {
+            let left = left(&env).await;
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
+    }
+
+    /// Trap W35, rows 70 to 89: whatever it was made of, and however often it was tried.
+    async fn after_its_retention_nothing_of_a_whole_workflow_is_left(env: Env) {
+        let theatre = Theatre::without_nodes(&env).await;
+        let ok = |_, _| async { Ok(Bytes::from_static(b"{}")) };
+        let turns = Arc::new(AtomicU32::new(0));
+        let turn = move |_, _| {
+            let route = u32::from(turns.fetch_add(1, Ordering::SeqCst) >= 2);
+            async move { Ok(Bytes::from(format!("{{\"route\":{route}}}"))) }
+        };
+        let boom = |_, _| async { Err(JobError::permanent("boom")) };
+        let _node = env
+            .node()
+            .handle_raw("ok", Default::default(), ok)
+            .handle_raw("turn", Default::default(), turn)
+            .handle_raw("boom", Default::default(), boom)
+            .start()
+            .await
+            .unwrap();
+        let store = env.store().await;
+        let id = theatre.client.submit_workflow(whole(), None).await.unwrap().id();
+        let (name, payload) = (SignalName::new("go").unwrap(), b"[1]");
+        for _ in 0..2 {
+            store.signal_workflow(id, &name, payload, None).await.unwrap();
+        }
+        let failed = async |attempt| {
+            eventually("it has failed", SWEPT, async || {
+                let view = store.workflow(id).await.unwrap().unwrap();
+                let (status, over) = (view.status, view.hook_states.get("on_exit").cloned());
+                let over = over.filter(|exit| exit.status.is_terminal());
+                let is = status == WorkflowStatus::Failed && view.attempt == attempt;
+                match over.filter(|exit| is && exit.iteration == attempt - 1) {
+                    Some(_) => Ok(()),
+                    None => Err(view),
+                }
+            })
+            .await;
+        };
+        failed(1).await;
+        let starts = store.task_results(id, "a", 0, 10).await.unwrap();
+        assert_eq!(starts.len(), 3, "the loop came back twice");
+        assert!(starts.iter().all(|start| start.result.as_deref() == Some(&b"{}"[..])));
+        let each = store.task_results(id, "each", 0, 10).await.unwrap();
+        assert!(each.iter().all(|start| start.result.as_deref() == Some(&b"[{},{},{}]"[..])));
+        let go = store.task_result(id, "go", None).await.unwrap().unwrap();
+        assert_eq!(go.result.as_deref(), Some(&payload[..]));
+        let view = store.workflow(id).await.unwrap().unwrap();
+        assert_eq!(view.signals_pending, 1);
+        let child = view.tasks.iter().find_map(|task| task.child_workflow_id).unwrap();
+        eventually("its hooks are done", SWEPT, async || {
+            store.retry_workflow(id).await.is_ok()
+        })
+        .await;
+        failed(2).await;
+        eventually("nothing of it is under way", SWEPT, async || {
+            store.active_page(id.shard(), "", 10).await.unwrap().0.is_empty()
+        })
+        .await;
+        age(&env, &[id, child]).await;
         eventually("only the fixed keys are left", SWEPT, async || {
             let left = left(&env).await;
             if left.is_empty() { Ok(()) } else { Err(left) }

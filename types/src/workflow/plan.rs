@@ -8,11 +8,12 @@
 //! condition leads forward to waits for the condition even if it does not name it: an *implicit*
 //! edge. And what is outside of a loop and waits for a task inside it waits for the loop's
 //! condition as well: an *order* edge; and if that condition is in another loop, which the task
-//! is outside of, for the condition of that one. So nothing outside has begun when a loop goes
-//! round.
+//! is outside of, for the condition of that one. The condition itself waits for all of its loop. So
+//! when a loop goes round, all of it is done, and nothing outside has begun.
 
 mod edges;
 mod output;
+mod parts;
 mod task;
 
 use std::time::Duration;
@@ -21,10 +22,12 @@ use bytes::Bytes;
 
 pub(super) use edges::Edges;
 pub use output::{object, with_upstream};
+pub use parts::PlannedHook;
+pub(super) use parts::{Body, Head, Routed};
 pub use task::{MapItems, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks, Work};
 
 use super::Hook;
-use crate::{JobSpec, Priority, RetryPolicy, TaskType};
+use crate::{JobSpec, Priority, RetryPolicy};
 
 /// A validated, indexed DAG. Made by
 /// [`WorkflowDefinition::validate`](super::WorkflowDefinition::validate) or, from what was
@@ -43,57 +46,6 @@ pub struct Plan {
     ranks: Box<[u32]>,
     ranked: Box<[u32]>,
     named: Box<[u32]>,
-}
-
-/// What a plan says of the workflow as a whole.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Head {
-    pub(super) name: String,
-    pub(super) execution_timeout: Option<Duration>,
-    pub(super) retry_policy: Option<RetryPolicy>,
-    /// In the order of [`Hook::ALL`].
-    pub(super) hooks: [Option<PlannedHook>; 4],
-    pub(super) default_priority: Priority,
-}
-
-/// A hook of a plan.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlannedHook {
-    /// Which handler runs it.
-    pub task_type: TaskType,
-    /// Given to the handler, as `original`; `null` when the definition has none.
-    pub payload: Bytes,
-    /// Longest execution of one attempt.
-    pub timeout: Option<Duration>,
-}
-
-/// What conditions add to the edges.
-#[derive(Clone, Debug)]
-pub(super) struct Routed {
-    /// Every edge, dependencies first.
-    pub(super) waits: Edges,
-    /// The conditions that lead forward to each task.
-    pub(super) deciders: Edges,
-    /// Sorted by condition and target.
-    pub(super) bodies: Box<[Body]>,
-}
-
-/// The tasks of a loop: the target first, the condition last.
-#[derive(Clone, Debug)]
-pub(super) struct Body {
-    pub(super) condition: u32,
-    pub(super) target: u32,
-    pub(super) tasks: Box<[u32]>,
-}
-
-impl Body {
-    /// Whether a task is in it.
-    pub(super) fn contains(&self, task: u32) -> bool {
-        let inner = self.tasks.len().saturating_sub(1).max(1);
-        task == self.target
-            || task == self.condition
-            || self.tasks[1..inner].binary_search(&task).is_ok()
-    }
 }
 
 impl Plan {
@@ -224,7 +176,8 @@ impl Plan {
     }
 
     /// Every task that must be done before this one's turn comes, each once: its dependencies
-    /// first, then conditions that lead to it and those of loops that must be over.
+    /// first, then conditions that lead to it, those of loops that must be over, and of the
+    /// condition that closes a loop all tasks of the loop.
     #[must_use]
     pub fn waits(&self, index: u32) -> &[u32] {
         match &self.routed {

@@ -32,10 +32,6 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// Whether it is the kind of a task that names none.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the form that serde calls"
-    )]
     #[must_use]
     pub fn is_static(&self) -> bool {
         *self == TaskKind::Static

@@ -32,7 +32,7 @@ use crate::{Priority, TaskType};
 pub use maps::MAX_ELEMENTS;
 pub use routes::{MAX_LOOP, MAX_ROUTES};
 
-/// Most tasks of one workflow: 100,000. The state of an instance stays below about 50 MB.
+/// Most tasks of one workflow: 100,000. A plan of so many takes about 50 MB.
 pub const MAX_TASKS: usize = 100_000;
 
 /// Most edges of one workflow: 10,000,000, over all of its tasks, those that conditions add

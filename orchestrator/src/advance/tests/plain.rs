@@ -1,12 +1,9 @@
 //! Dependencies, priorities, failures and ends: what holds without routes and sections.
 
-use std::sync::Arc;
-
 use paceline_types::workflow::{Header, TaskRecord};
 use paceline_types::{ShardIndex, TaskName, WorkflowId};
 
 use super::*;
-use crate::graph::{fan, graph, layered};
 use crate::instance::{Instance, Limits};
 use crate::ports::{Upstream, UpstreamJob};
 

@@ -96,6 +96,19 @@ impl Reader<'_> {
 }
 
 impl Loops {
+    /// `(condition, task)` for each task of each loop: the condition waits for all of it, and not
+    /// only through the tasks between. When a workflow is tried again, one of them may run while
+    /// those behind it are done already. In the order of the tasks.
+    pub(super) fn inner(&self) -> Vec<(u32, u32)> {
+        let mut inner = Vec::new();
+        for body in &self.bodies {
+            let others = body.tasks.iter().filter(|&&task| task != body.condition);
+            inner.extend(others.map(|&task| (body.condition, task)));
+        }
+        inner.sort_unstable();
+        inner
+    }
+
     /// What waits for the condition of a loop waits for the loops that hold this condition too, if
     /// it is outside of them: they may begin the inner one anew. Loops that lie inside each other
     /// add nothing here, but those that only share tasks do.

@@ -98,15 +98,7 @@ impl Reader<'_> {
         let Some(loops) = self.find_loops(&ways, &forward, walk)? else {
             return Ok(None);
         };
-        let waits = forward.with(&loops.order);
-        if waits.len() > MAX_DEPENDENCIES {
-            let problem = format!(
-                "more than {MAX_DEPENDENCIES} edges in all, with those that routes and loops add; \
-                 let tasks depend on one that joins the others"
-            );
-            self.wrong("tasks", problem);
-            return Ok(None);
-        }
+        let ordered = forward.with(&loops.order);
         if self.rules.is_some() {
             let held: &dyn Fn(&Self, u32, u32) -> Option<String> = &|reader, task, on| {
                 let known = forward.of(task).contains(&on);
@@ -118,10 +110,19 @@ impl Reader<'_> {
                     )
                 })
             };
-            if self.told_circles(&waits, held) {
+            if self.told_circles(&ordered, held) {
                 return Ok(None);
             }
             self.check_joins(&ways, dependencies, &forward, walk)?;
+        }
+        let waits = ordered.with(&loops.inner());
+        if waits.len() > MAX_DEPENDENCIES {
+            let problem = format!(
+                "more than {MAX_DEPENDENCIES} edges in all, with those that routes and loops add; \
+                 let tasks depend on one that joins the others"
+            );
+            self.wrong("tasks", problem);
+            return Ok(None);
         }
         if self.mistakes.is_empty() {
             for way in ways.leading(true) {

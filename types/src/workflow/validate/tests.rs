@@ -6,10 +6,12 @@ use crate::workflow::UpstreamTasks;
 
 mod kinds;
 mod loops;
+mod random;
 mod reference;
 mod routes;
 mod section;
 mod values;
+mod whole;
 
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)

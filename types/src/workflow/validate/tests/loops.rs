@@ -22,6 +22,8 @@ fn what_is_outside_waits_until_the_loop_is_over() {
     assert_eq!(names(&plan, plan.dependencies(4)), ["a"]);
     assert_eq!(names(&plan, plan.waiters(2)), ["x", "o"]);
     assert_eq!(names(&plan, plan.leaves()), ["x", "p"]);
+    // A condition waits for all of its loop, also where a task between would do.
+    assert_eq!(waits_of(&plan, "c"), ["a", "t"]);
     // What the loop needs from outside is no part of it.
     let plan = accepted(&flow("s t<s a<t,s c<a,s>t,x x"));
     assert_eq!(names(&plan, plan.body(3, 1)), ["t", "a", "c"]);
@@ -86,7 +88,7 @@ fn a_loop_has_ten_thousand_tasks_at_most() {
 }
 
 #[test]
-fn what_cannot_be_worked_out_in_time_is_refused() {
+fn too_many_tasks_in_too_many_loops_are_refused() {
     // Each condition of a ladder leads back to the first task: bodies of 2, 3, … tasks.
     let ladder = |rungs: usize| {
         let mut line = vec!["c0>c0".to_owned()];
@@ -101,6 +103,20 @@ fn what_cannot_be_worked_out_in_time_is_refused() {
     accepted(&ladder(500));
     let told = mistakes(&ladder(5_000));
     assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("tasks: the routes and loops of this workflow are too many"));
+}
+
+/// A search from each of many conditions inside of one loop ends early, too.
+#[test]
+fn searches_are_bounded() {
+    let chain = |length: usize| {
+        let mut line = vec!["t c0<t>c1".to_owned()];
+        line.extend((1..length).map(|n| format!("c{n}<c{}>c{}", n - 1, n + 1)));
+        line.push(format!("c{length}<c{}>t,x x", length - 1));
+        flow(&line.join(" "))
+    };
+    assert_eq!(accepted(&chain(1_000)).body(1_001, 0).len(), 1_002);
+    let told = mistakes(&chain(9_900));
     assert!(told[0].starts_with("tasks: the routes and loops of this workflow are too many"));
 }
 
@@ -277,6 +293,10 @@ proptest! {
             if before == expected {
                 break;
             }
+        }
+        for (condition, body) in bodies {
+            let others = body.into_iter().filter(|&task| task != condition);
+            expected[condition as usize].extend(others);
         }
         for task in 0..count {
             let waits: HashSet<u32> = plan.waits(task).iter().copied().collect();

@@ -69,10 +69,10 @@ fn two_conditions_may_lead_to_one_task() {
 fn a_route_to_a_task_that_the_condition_waits_for_leads_back() {
     for (line, expected, body) in [
         ("t c<t>t,x x<c", "t< c<t x<c", vec!["t", "c"]),
-        ("x<c c<b>t,x b<t t", "x<c c<b b<t t<", vec!["t", "b", "c"]),
+        ("x<c c<b>t,x b<t t", "x<c c<b,t b<t t<", vec!["t", "b", "c"]),
         (
             "s t<s a<t b<t,s c<a,b>t,x x",
-            "s< t<s a<t b<t,s c<a,b x<c",
+            "s< t<s a<t b<t,s c<a,b,t x<c",
             vec!["t", "a", "b", "c"],
         ),
         ("t c>c,t t", "t< c< t<c", vec!["c"]),

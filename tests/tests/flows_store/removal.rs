@@ -1,0 +1,171 @@
+//! After its retention nothing of a workflow is left.
+
+use paceline_store::calls::commit::Alarm;
+use paceline_tests::shared_redis;
+use paceline_types::workflow::{Hook, Section, SectionBody, Stage, TaskRecord};
+use paceline_types::{IdempotencyKey, JobId, ShardIndex, SignalName, Tag, WorkflowId};
+use redis::AsyncTypedCommands;
+use redis::aio::MultiplexedConnection;
+
+use crate::{Hand, LONG, Left, at, completed, dispatched, failed, plain};
+
+/// Keys of a shard that stay, whatever ran.
+const FIXED: [&str; 11] = [
+    "events",
+    "events:count",
+    "inbox",
+    "outbox",
+    "leader",
+    "leases",
+    "nodes",
+    "lanes",
+    "meta",
+    "recovering",
+    "stats:days",
+];
+
+impl Hand {
+    fn key(&self, name: &str) -> String {
+        format!("{{{}:0}}:{name}", self.store.namespace())
+    }
+
+    /// Makes it as old as its retention.
+    async fn age(&self, raw: &mut MultiplexedConnection, id: WorkflowId) {
+        let bare = id.bare(&mut [0; 26]).to_owned();
+        raw.hset(self.key(&format!("wf:{bare}")), "x", 1)
+            .await
+            .unwrap();
+        let ended = raw.zrange(self.key("ended"), 0, -1).await.unwrap();
+        let packet = ended.iter().find(|packet| packet.ends_with(&bare)).unwrap();
+        raw.zadd(self.key("ended"), packet, 1).await.unwrap();
+    }
+
+    /// Removes what is past its time, in small steps. Returns how many steps.
+    async fn sweep(&self) -> usize {
+        for step in 1..100_000 {
+            let purged = self.store.purge(ShardIndex(0), self.term, 10).await;
+            let (removed, more) = purged.unwrap();
+            assert!(removed <= 21, "{removed} in one step");
+            if !more {
+                return step;
+            }
+        }
+        panic!("it does not end");
+    }
+
+    /// Keys that are not fixed.
+    async fn left_over(&self, raw: &mut MultiplexedConnection) -> Vec<String> {
+        let keys = raw.keys(self.key("*").replace('{', "\\{")).await.unwrap();
+        let name = |key: &String| key.split_once("}:").unwrap().1.to_owned();
+        let mut left: Vec<String> = keys
+            .iter()
+            .map(name)
+            .filter(|name| !FIXED.contains(&name.as_str()))
+            .filter(|name| !name.starts_with("bell") && !name.starts_with("turn:"))
+            .collect();
+        left.sort();
+        left
+    }
+}
+
+/// Trap W35: jobs, earlier starts, sections, signals and their keys, conclusions, alarms.
+#[tokio::test]
+async fn nothing_of_a_workflow_is_left() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let id = hand.begin(&plain(&["a", "b", "c"])).await;
+    let node = hand.node().await;
+    for iteration in 0..30_u32 {
+        hand.commit(id, |next| {
+            let made = next.job(0, "a", |spec| {
+                spec.tags = vec![Tag::new("t").unwrap()];
+                spec.audited = iteration % 2 == 0;
+            });
+            made.iteration = iteration;
+            next.tasks = vec![(0, dispatched(iteration))];
+        })
+        .await;
+        let run = hand.turn(node, &[], 1).await.pop().unwrap();
+        hand.complete(node, &run, "1").await;
+        hand.commit(id, |next| {
+            next.history = vec![(0, completed(iteration)), (1, completed(iteration))];
+            let concluded = JobId::of_task(id, 1, iteration);
+            next.conclusions = vec![(concluded, Left::Value("[]".to_owned()))];
+            let again = TaskRecord::Again {
+                iteration: iteration + 1,
+                evaluations: 0,
+            };
+            next.tasks = vec![(0, again)];
+        })
+        .await;
+    }
+    hand.store
+        .copy_audit(ShardIndex(0), hand.term)
+        .await
+        .unwrap();
+    let signal = SignalName::new("s").unwrap();
+    for number in 0..40 {
+        let key = IdempotencyKey::new(&format!("k{number}")).unwrap();
+        let sent = hand.store.signal_workflow(id, &signal, b"1", Some(&key));
+        sent.await.unwrap();
+    }
+    let exit = Hook::Exit.index();
+    hand.commit(id, |next| {
+        next.sections = (0..20)
+            .map(|generator| Section {
+                generator,
+                iteration: 0,
+                base: 3 + generator,
+                body: SectionBody::Map { count: 1 },
+            })
+            .collect();
+        next.tasks = (2..300).map(|task| (task, completed(0))).collect();
+        next.tasks.push((exit, completed(0)));
+        next.conclusions = (2..300)
+            .map(|task| (JobId::of_task(id, task, 0), Left::Value("2".to_owned())))
+            .collect();
+        let wait = |task| (Alarm::Signal { task, iteration: 0 }, Some(LONG));
+        next.alarms = (2..300).map(wait).collect();
+        next.alarms.push((Alarm::Deadline, Some(LONG)));
+    })
+    .await;
+    hand.store.suspend_workflow(id).await.unwrap();
+    hand.close(id, failed()).await;
+    hand.store.retry_workflow(id).await.unwrap();
+    hand.close(id, failed()).await;
+    assert_eq!(hand.sweep().await, 1, "it is kept as long as it should");
+    assert!(!hand.left_over(&mut raw).await.is_empty());
+
+    hand.age(&mut raw, id).await;
+    assert!(hand.sweep().await > 10);
+    assert_eq!(hand.left_over(&mut raw).await, [] as [&str; 0]);
+    assert_eq!(hand.store.workflow(id).await.unwrap(), None);
+}
+
+/// Row 81: a hook may take longer than the retention of its workflow.
+#[tokio::test]
+async fn a_workflow_whose_hooks_run_is_not_removed() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let id = hand.begin(&plain(&["a"])).await;
+    hand.commit(id, |next| {
+        next.header = Some(at(Stage::Completed));
+        next.close = true;
+        next.job(Hook::Exit.index(), "__hook.on_exit", |_| ());
+    })
+    .await;
+    hand.age(&mut raw, id).await;
+    assert_eq!(hand.sweep().await, 1, "it is looked at later");
+    let node = hand.node().await;
+    let run = hand.turn(node, &[], 1).await.pop().unwrap();
+    hand.complete(node, &run, "1").await;
+    hand.commit(id, |next| {
+        next.retire = true;
+        next.tasks = vec![(Hook::Exit.index(), completed(0))];
+    })
+    .await;
+    hand.age(&mut raw, id).await;
+    hand.sweep().await;
+    assert_eq!(hand.store.workflow(id).await.unwrap(), None);
+    assert_eq!(hand.left_over(&mut raw).await, [] as [&str; 0]);
+}
