@@ -83,7 +83,7 @@ fn task_row(output: Output, name: String, task: &TaskState) -> [String; 6] {
 /// What a task is, and what runs it: `shell`, `map shell`, `signal`.
 fn kind_of(task: &TaskState) -> String {
     let kind = match task.kind {
-        TaskKind::Static if task.child_workflow_id.is_some() => "workflow",
+        TaskKind::Static if task.task_type.is_none() => "workflow",
         TaskKind::Static => "",
         TaskKind::Condition => "condition",
         TaskKind::Subflow => "subflow",

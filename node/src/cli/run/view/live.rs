@@ -112,9 +112,11 @@ impl Rows {
         }
     }
 
+    /// Those for which there was no room; one that is only not placed yet gets its line soon.
     fn count_more(&mut self, board: &Board) {
-        let hidden = board.rows().iter().enumerate();
-        let hidden = hidden.filter(|(index, _)| !matches!(self.bars.get(*index), Some(Some(_))));
+        let rows = board.rows().iter().enumerate();
+        let hidden = rows
+            .filter(|(index, row)| row.placed && !matches!(self.bars.get(*index), Some(Some(_))));
         let (mut count, mut ended) = (0, 0);
         for (_, row) in hidden {
             count += 1;
