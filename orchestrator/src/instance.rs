@@ -89,6 +89,8 @@ pub struct Instance {
     /// Indices by the names of tasks of subflows' sections.
     names: HashMap<TaskName, u32>,
     mailbox: Mailbox,
+    /// Signals that were acknowledged before their entry in the inbox was read.
+    acknowledged: BTreeSet<u64>,
     /// What is dispatched next.
     ready: BTreeSet<Turn>,
     /// Tasks that were begun (a job, a child, a wait for a signal) and not asked to stop.
@@ -151,6 +153,7 @@ impl Instance {
             hooks: [const { None }; 4],
             names: HashMap::new(),
             mailbox: Mailbox::default(),
+            acknowledged: BTreeSet::new(),
             ready: BTreeSet::new(),
             dispatched: BTreeSet::new(),
             cancelling: BTreeSet::new(),
@@ -235,6 +238,11 @@ impl Instance {
 
     pub(crate) fn header_mut(&mut self) -> &mut Header {
         &mut self.header
+    }
+
+    /// Whether a caller has taken a signal before it was heard of; asked once of each.
+    pub(crate) fn was_acknowledged(&mut self, number: u64) -> bool {
+        self.acknowledged.remove(&number)
     }
 
     pub(crate) fn mailbox_mut(&mut self) -> &mut Mailbox {

@@ -114,6 +114,8 @@ struct Kept {
     history: BTreeMap<(u32, u32), TaskRecord>,
     sections: BTreeMap<u32, Section>,
     suspended: bool,
+    /// Why somebody wants it cancelled.
+    cancelled: Option<String>,
     signals: BTreeMap<u64, (SignalName, Bytes)>,
     last_signal: u64,
     unfinished: bool,
@@ -135,6 +137,7 @@ impl Kept {
             history: BTreeMap::new(),
             sections: BTreeMap::new(),
             suspended: false,
+            cancelled: None,
             signals: BTreeMap::new(),
             last_signal: 0,
             unfinished: false,

@@ -61,7 +61,7 @@ local function purge_workflow(id, packet)
   if scan[1] == '0' and from ~= '0' then
     -- A server that was restarted meanwhile has another order: then the walk begins again.
     local own = 0
-    local names = { 'r', 's', 'c', 'd', 'e', 'x', 'p', 'z', 'o', 'f', 'y', 'gn' }
+    local names = { 'r', 's', 'c', 'd', 'e', 'x', 'p', 'z', 'o', 'f', 'k', 'y', 'gn' }
     for _, value in ipairs(redis.call('HMGET', record, unpack(names))) do
       if value then own = own + 1 end
     end

@@ -19,7 +19,7 @@ if letter ~= 'F' and letter ~= 'X' then return { 'state', letter } end
 if removal and removal ~= '0' and tonumber(removal) <= now then return { 'unknown' } end
 if redis.call('ZSCORE', KEYS[4], id) then return { 'hooks' } end
 if ended then redis.call('ZREM', KEYS[3], ended .. 'w' .. id) end
-redis.call('HDEL', KEYS[2], 'e', 'x', 'p', 'z', 'd')
+redis.call('HDEL', KEYS[2], 'e', 'x', 'p', 'z', 'd', 'k')
 redis.call('HSET', KEYS[2], 's', 'R' .. string.sub(status, 2), 'y', ARGV[1])
 redis.call('HINCRBY', KEYS[2], 'r', 1)
 redis.call('ZADD', KEYS[4], created, id)

@@ -211,5 +211,6 @@ pub(super) fn instance(stored: StoredWorkflow) -> StoredInstance {
         tasks: stored.tasks,
         sections: stored.sections,
         signals: stored.signals,
+        last_signal: stored.last_signal,
     }
 }

@@ -271,7 +271,9 @@ impl Step<'_> {
             return Err(Refusal::Late(Late::SignalKnown));
         }
         self.instance.header_mut().signals = number;
-        self.instance.mailbox_mut().signal(number, name.clone());
+        if !self.instance.was_acknowledged(number) {
+            self.instance.mailbox_mut().signal(number, name.clone());
+        }
         self.keep_header();
         Ok(())
     }

@@ -14,6 +14,9 @@ use super::Step;
 use super::values::Lack;
 use crate::instance::MAX_DEPTH;
 
+/// Most mistakes of a subflow's answer that its error tells.
+const MAX_MISTAKES_TOLD: usize = 10;
+
 /// A field of an object that a handler answered.
 fn field<'a, T: Deserialize<'a>>(answer: &'a [u8], name: &str) -> Result<T, serde_json::Error> {
     let fields: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_slice(answer)?;
@@ -179,10 +182,15 @@ impl Step<'_> {
         let most = self.instance.limits().max_payload;
         let priority = self.instance.plan().default_priority();
         let plan = Plan::of_section(&tasks, name, priority, &taken, most).map_err(|mistakes| {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            let told = mistakes.iter().take(MAX_MISTAKES_TOLD);
+            let mut told: Vec<String> = told.map(ToString::to_string).collect();
+            let untold = mistakes.len() - told.len();
+            if untold > 0 {
+                told.push(format!("{untold} more mistakes; mend these first"));
+            }
             format!(
                 "subflow {name:?} answered tasks that do not hold: {}",
-                mistakes.join("; ")
+                told.join("; ")
             )
         })?;
         let base = self.number(count);

@@ -45,6 +45,15 @@ impl Step<'_> {
                 self.begin_ending(ending);
                 Ok(())
             }
+            // The first cause stays, unless the workflow would be tried again: whoever cancels it
+            // wants it to end.
+            Stage::Ending(first)
+                if matches!(ending, Ending::Cancelled { .. })
+                    && self.rest_after(first).is_some() =>
+            {
+                self.enter(Stage::Ending(ending));
+                Ok(())
+            }
             Stage::Ending(_) => Err(Refusal::Late(Late::Ending)),
             Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => {
                 Err(Refusal::Late(Late::Closed))

@@ -1,6 +1,6 @@
 //! From what is kept to the instance that it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use paceline_types::WorkflowId;
@@ -36,6 +36,7 @@ impl Instance {
     ///
     /// Of the sections those count whose generator is at the start that added them; records of
     /// tasks of others are passed over, as are signals whose entry in the inbox is still to come.
+    /// Of those entries, the ones whose signal was acknowledged meanwhile tell of nothing.
     ///
     /// # Errors
     /// When a record names a task that never was, or a section does not read.
@@ -77,6 +78,11 @@ impl Instance {
             true => u64::MAX,
             false => instance.header.signals,
         };
+        let heard = instance.header.signals;
+        let pending: BTreeSet<u64> = stored.signals.iter().map(|(number, _)| *number).collect();
+        instance.acknowledged = (heard + 1..=stored.last_signal)
+            .filter(|number| !pending.contains(number))
+            .collect();
         for (number, name) in stored.signals {
             if number <= known {
                 instance.mailbox.signal(number, name);

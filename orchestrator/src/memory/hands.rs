@@ -34,10 +34,7 @@ impl MemoryLedger {
 
     /// Asks for a workflow to be cancelled, as a client would.
     pub fn cancel(&self, workflow: WorkflowId, reason: &str) {
-        self.deliver(vec![InboxItem::Cancel {
-            workflow,
-            reason: reason.to_owned(),
-        }]);
+        self.state().cancel(workflow, reason);
     }
 
     /// Gives a workflow a signal, as a client would; false if it has ended or is not there.
@@ -88,6 +85,7 @@ impl MemoryLedger {
             return false;
         };
         kept.close = None;
+        kept.cancelled = None;
         kept.retired = false;
         kept.revision += 1;
         state.deliver(vec![InboxItem::Retry { workflow }]);

@@ -66,6 +66,7 @@ fn stored_of(kept: &Kept) -> StoredInstance {
         signals: signals
             .map(|(number, (name, _))| (*number, name.clone()))
             .collect(),
+        last_signal: kept.last_signal,
     }
 }
 

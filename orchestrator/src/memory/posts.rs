@@ -143,10 +143,7 @@ impl State {
         let there = self.workflows.contains_key(&child);
         match self.newest(child).map(|(newest, _)| newest) {
             Some(newest) => {
-                self.deliver(vec![InboxItem::Cancel {
-                    workflow: newest,
-                    reason: reason.to_owned(),
-                }]);
+                self.cancel(newest, reason);
                 Ok(())
             }
             // Its successor is on its way, and must hear of this.
@@ -185,6 +182,17 @@ impl State {
         }]);
     }
 
+    /// Wants a workflow cancelled, or what it goes on as before the leader has heard of it.
+    pub(super) fn cancel(&mut self, workflow: WorkflowId, reason: &str) {
+        if let Some(kept) = self.workflows.get_mut(&workflow) {
+            kept.cancelled = Some(reason.to_owned());
+        }
+        self.deliver(vec![InboxItem::Cancel {
+            workflow,
+            reason: reason.to_owned(),
+        }]);
+    }
+
     fn succeed(&mut self, from: WorkflowId, to: WorkflowId, job: JobId) {
         if self.workflows.contains_key(&to) {
             return;
@@ -199,7 +207,11 @@ impl State {
             continued_from: Some(from),
             ..Kept::new(before.definition.clone())
         };
+        let cancelled = before.cancelled.clone();
         self.accept(to, kept);
+        if let Some(reason) = cancelled {
+            self.cancel(to, &reason);
+        }
     }
 
     /// What a workflow came to, composed of its leaves.

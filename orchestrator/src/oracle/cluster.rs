@@ -210,6 +210,7 @@ impl Cluster {
                 .iter()
                 .map(|(number, name)| (*number, name.clone()))
                 .collect(),
+            last_signal: 0,
         };
         kept.instance = Instance::restore(id, Arc::clone(&picture.plan), stored, Limits::default())
             .map_err(|error| format!("what is kept of {id} is no instance: {error}"))?;

@@ -128,6 +128,9 @@ pub struct StoredInstance {
     pub sections: Vec<Section>,
     /// Signals that no task has taken, by number.
     pub signals: Vec<(u64, SignalName)>,
+    /// The number of the newest signal that was accepted; 0 if none was. One that is not among
+    /// [`signals`](Self::signals) was taken.
+    pub last_signal: u64,
 }
 
 /// How the job of a task stands.

@@ -8,6 +8,12 @@ local function succeed(from, to, job)
   local length, text = string.match(definition, '^(%d+)\n()')
   local state = read_state(job)
   local input = state and string.match(state, '^C[^\n]*\n(.*)$') or ''
-  accept_workflow(to, string.sub(definition, 1, text - 1 + tonumber(length)) .. input,
-    'P {"stage":"pending"}', redis.call('HGET', prefix .. 'wf:' .. from, 'o') or '', from)
+  local origin, cancelled = unpack(redis.call('HMGET', prefix .. 'wf:' .. from, 'o', 'k'))
+  local made = accept_workflow(to, string.sub(definition, 1, text - 1 + tonumber(length)) .. input,
+    'P {"stage":"pending"}', origin or '', from)
+  if made and cancelled then
+    -- Somebody was promised that it ends, and the leader hears of that only now.
+    redis.call('HSET', prefix .. 'wf:' .. to, 'k', cancelled)
+    redis.call('XADD', prefix .. 'inbox', '*', 'b', 'c' .. US .. to .. US .. cancelled)
+  end
 end

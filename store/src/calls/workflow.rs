@@ -62,6 +62,8 @@ pub struct StoredWorkflow {
     pub sections: Vec<Section>,
     /// Signals that no task has taken, by number.
     pub signals: Vec<(u64, SignalName)>,
+    /// The number of the newest signal that was accepted; 0 if none was.
+    pub last_signal: u64,
     /// When it was suspended, if it is.
     pub suspended_at: Option<UnixMillis>,
     /// The task that it is the child of.
@@ -234,6 +236,7 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         tasks: Vec::new(),
         sections: Vec::new(),
         signals: Vec::new(),
+        last_signal: 0,
         suspended_at: None,
         child_of: None,
         continued_from: None,
@@ -254,6 +257,7 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
             "d" => workflow.deadline = value.parse().ok(),
             "e" => workflow.ended_at = value.parse().ok(),
             "z" => workflow.suspended_at = Some(value.parse().map_err(|_| broken())?),
+            "gn" => workflow.last_signal = value.parse().map_err(|_| broken())?,
             "o" => workflow.child_of = Some(serde_json::from_str(&value).map_err(|_| broken())?),
             "f" => {
                 workflow.continued_from =

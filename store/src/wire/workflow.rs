@@ -4,8 +4,8 @@
 //! `wd`: `<length of the definition>\n<definition><input>`, the input empty when there is none.
 //! `wf`: `r` revision, `s` `<letter> <header as JSON>`, `c` created, `d` deadline, `e` ended,
 //! `x` time of removal, `p` how far its removal came, `z` when it was suspended, `o` the task that it
-//! is the child of as JSON, `f` the instance that went on as this one, `y` names the call that retried
-//! it last, `gn` the number of its newest signal, and
+//! is the child of as JSON, `f` the instance that went on as this one, `k` why somebody wants it cancelled,
+//! `y` names the call that retried it last, `gn` the number of its newest signal, and
 //!  - `t<index>`: a task, `<letter> <iteration> <job>[ <route> <evaluations>]\n<why>`
 //!  - `x<generator>`: the newest section of a generator, as JSON
 //!  - `g<number>`: the name of a signal that no task has taken.

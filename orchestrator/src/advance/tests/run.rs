@@ -49,6 +49,7 @@ impl Kept {
             tasks: self.tasks.clone().into_iter().collect(),
             sections: self.sections.values().cloned().collect(),
             signals: self.signals.clone().into_iter().collect(),
+            last_signal: 0,
         }
     }
 

@@ -1,0 +1,99 @@
+//! Puts a copy of each entry of every inbox behind it: the inbox delivers at least once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use paceline_tests::{Env, RawRedis, SOON, eventually};
+use redis::streams::{StreamReadOptions, StreamReadReply};
+use tokio::task::JoinSet;
+
+/// As long as it lives.
+pub(crate) struct Repeater {
+    repeated: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Repeater {
+    pub(crate) async fn start(env: &Env) -> Repeater {
+        let repeated = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        for shard in 0..env.shards() {
+            let inbox = format!("{{{}:{shard}}}:inbox", env.namespace());
+            tasks.spawn(repeat(env.raw().await, inbox, repeated.clone()));
+        }
+        Repeater {
+            repeated,
+            _tasks: tasks,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.repeated.load(Ordering::SeqCst)
+    }
+}
+
+/// A reader that is blocked on the stream is served before anybody else can take the entry away.
+async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) {
+    let mut copies: BTreeSet<String> = BTreeSet::new();
+    let mut last = "0".to_owned();
+    loop {
+        let options = StreamReadOptions::default().block(1_000).count(10);
+        let mut read = redis::cmd("XREAD");
+        read.arg(options).arg("STREAMS").arg(&inbox).arg(&last);
+        let Ok(reply) = read
+            .query_async::<Option<StreamReadReply>>(&mut redis)
+            .await
+        else {
+            continue;
+        };
+        for entry in reply
+            .into_iter()
+            .flat_map(|reply| reply.keys)
+            .flat_map(|key| key.ids)
+        {
+            last.clone_from(&entry.id);
+            if copies.remove(&entry.id) {
+                continue;
+            }
+            let mut add = redis::cmd("XADD");
+            add.arg(&inbox).arg("*");
+            for field in entry.map.keys() {
+                let items: String = entry.get(field).expect("the items");
+                add.arg(field).arg(items);
+            }
+            copies.insert(add.query_async(&mut redis).await.expect("added"));
+            repeated.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Waits until the leaders have seen everything, copies included.
+pub(crate) async fn empty(env: &Env) {
+    let mut redis = env.raw().await;
+    for shard in 0..env.shards() {
+        let inbox = format!("{{{}:{shard}}}:inbox", env.namespace());
+        eventually("the inbox is empty", SOON, async || {
+            let length: usize = redis::cmd("XLEN")
+                .arg(&inbox)
+                .query_async(&mut redis)
+                .await
+                .unwrap();
+            length == 0
+        })
+        .await;
+    }
+}
+
+/// What leaders could make no sense of.
+pub(crate) async fn parked(env: &Env) -> Vec<String> {
+    let mut redis = env.raw().await;
+    let mut parked = Vec::new();
+    for shard in 0..env.shards() {
+        let mut range = redis::cmd("LRANGE");
+        range.arg(format!("{{{}:{shard}}}:parked", env.namespace()));
+        let found: Vec<String> = range.arg(0).arg(-1).query_async(&mut redis).await.unwrap();
+        parked.extend(found);
+    }
+    parked
+}
