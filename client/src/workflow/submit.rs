@@ -1,6 +1,7 @@
 //! Accepting workflows.
 
 use paceline_store::StoreError;
+use paceline_types::ShardIndex;
 use paceline_types::workflow::DefinitionError;
 
 use super::{IntoDefinition, WorkflowHandle};
@@ -68,25 +69,28 @@ impl Client {
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
     ) -> Result<WorkflowHandle, WorkflowSubmitError> {
-        let (definition, input) = self.written(definition, input)?;
-        let id = new_workflow_id(self.spread());
+        let (definition, input, shard) = self.written(definition, input)?;
+        let id = new_workflow_id(shard.unwrap_or_else(|| self.spread()));
         self.store()
             .submit_workflow(id, &definition, input.as_deref())
             .await?;
         Ok(self.workflow_handle(id))
     }
 
-    /// The definition and the input as they are stored; apart, so that what is not `Send` is
+    /// The definition and the input as they are stored, and the shard that its limits lead to; apart, so that what is not `Send` is
     /// gone before anything is awaited.
     fn written(
         &self,
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
-    ) -> Result<(Vec<u8>, Option<Vec<u8>>), WorkflowSubmitError> {
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>, Option<ShardIndex>), WorkflowSubmitError> {
         let limit = self.max_payload();
         let definition = definition
             .into_definition()
             .and_then(|definition| definition.validate(limit).map(|_plan| definition))
+            .map_err(WorkflowSubmitError::Invalid)?;
+        let shard = definition
+            .shard_of_limits(self.shards())
             .map_err(WorkflowSubmitError::Invalid)?;
         let whole = |error: serde_json::Error| {
             WorkflowSubmitError::Invalid(vec![DefinitionError {
@@ -100,7 +104,7 @@ impl Client {
         if size > limit {
             return Err(WorkflowSubmitError::InputTooLarge { size, limit });
         }
-        Ok((definition, input))
+        Ok((definition, input, shard))
     }
 
     /// Every mistake of a definition, with its place; none when it would be accepted. Asks
