@@ -15,6 +15,7 @@ use paceline_types::{Bytes, JobSpec, JobStatus, NodeId, Settlement, ShardIndex, 
 const SHARD: ShardIndex = Bench::SHARD;
 
 /// Contract row 101, trap W42: the term is checked by every call of a leader.
+/// Row 66, W8.
 #[tokio::test]
 async fn every_call_of_an_older_term_is_refused_and_changes_nothing() {
     let bench = Bench::new().await;

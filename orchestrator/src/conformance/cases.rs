@@ -295,6 +295,7 @@ pub(super) async fn a_commit_for_nothing_is_missing<B: Bed>(bed: &B) {
     assert!(stored[0].is_none(), "a commit makes no instance");
 }
 
+/// Row 66, W8.
 pub(super) async fn an_older_term_writes_nothing<B: Bed>(bed: &B) {
     let (_old_tenure, old) = term(3);
     let (_new_tenure, new) = term(4);

@@ -240,6 +240,7 @@ async fn an_instance_that_changed_is_loaded_again() {
     assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
 }
 
+/// Row 66, W7.
 #[tokio::test]
 async fn an_impossible_event_is_parked_and_holds_nothing_up() {
     let ledger = ledger();
@@ -282,6 +283,7 @@ async fn an_impossible_event_is_parked_and_holds_nothing_up() {
     assert_eq!(ledger.status(broken), Some(WorkflowStatus::Pending));
 }
 
+/// Row 66, W7.
 #[tokio::test]
 async fn an_event_that_the_ledger_cannot_take_is_parked_in_the_end() {
     let ledger = ledger();

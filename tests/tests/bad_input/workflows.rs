@@ -135,6 +135,7 @@ fn wrong_definitions() -> Vec<(Value, Vec<&'static str>)> {
 }
 
 feature_test! {
+    /// Rows 64 and 90: validating tells what submitting would, and stores nothing.
     async fn each_mistake_of_a_workflow_is_named_with_its_place_and_its_remedy(env: Env) {
         let client = env.client().await;
         for (definition, parts) in wrong_definitions() {

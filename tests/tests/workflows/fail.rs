@@ -17,6 +17,7 @@ fn dispatched(tale: &[String]) -> Vec<&str> {
 }
 
 feature_test! {
+    /// Row 67, W28.
     async fn a_fatal_failure_stops_everything_and_ends_when_all_have_settled(env: Env) {
         let (stage, theatre) = Stage::open(&env).await;
         let stubborn = json!({ "hold": true, "stubborn": true });
@@ -83,6 +84,7 @@ feature_test! {
         theatre.assert_ended(&[handle.id()]).await;
     }
 
+    /// Row 68.
     async fn an_allowed_failure_counts_as_done(env: Env) {
         let (stage, theatre) = Stage::open(&env).await;
         let flaky = act("tries").payload(json!({ "flaky": 9 })).retry_policy(attempts(2));
@@ -115,6 +117,7 @@ feature_test! {
         assert_eq!((stage.begins("tries"), stage.begins("next")), (3, 0));
     }
 
+    /// Row 67.
     async fn of_two_failures_the_first_is_the_cause_and_the_end_is_told_once(env: Env) {
         let (stage, theatre) = Stage::open(&env).await;
         let bad = |name: &str| {

@@ -39,6 +39,7 @@ feature_test! {
         theatre.assert_ended(&[handle.id()]).await;
     }
 
+    /// Row 66, W6, W7.
     async fn another_leader_finishes_what_the_first_one_began(env: Env) {
         let stage = Stage::default();
         let mut theatre = Theatre::without_nodes(&env).await;
