@@ -8,6 +8,7 @@
 //! The ports are small and apart, so that a test can fail one of them; [`World`] is all of them.
 
 mod inbox;
+mod post;
 mod services;
 mod turn;
 
@@ -19,6 +20,7 @@ use paceline_types::{JobId, WorkflowId};
 use crate::term::Term;
 
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
+pub use post::{Post, Spawn};
 pub use services::{
     Bell, Delayed, Groups, GroupsFlushed, JobsExpired, Lanes, LanesChecked, Nodes, Overview,
     Promoted, Purged, Recovered, Retention, Schedules, StoredSchedule, Survey, Timers, Trails,
@@ -26,7 +28,7 @@ pub use services::{
 };
 pub use turn::{
     Alarm, Cancels, Commit, CommitOutcome, Composition, ConcludedBy, Conclusion, LogEvent, Parked,
-    Post, ReadAhead, Spawn, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
+    ReadAhead, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
 };
 
 /// Why a call of the leader failed.
