@@ -23,7 +23,7 @@ for i = 2, #KEYS do
   else
     local status = redis.call('HGET', name, 's')
     known = status
-    if status and string.find(status, '^[CFX]') then letter = 'ended' end
+    if status and string.find(status, '^[CFXN]') then letter = 'ended' end
   end
   if letter == 'ended' then
     replies[i - 1] = 'ended'

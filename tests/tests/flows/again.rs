@@ -60,7 +60,7 @@ feature_test! {
         let events: Vec<_> = log(&scene.store).await.into_iter().filter(|it| it.workflow_id == Some(handle.id())).collect();
         let failed = events.iter().find(|it| it.kind == EventKind::WorkflowTaskFailed).unwrap();
         let retried = events.iter().find(|it| it.kind == EventKind::WorkflowRetrying).unwrap();
-        assert!(retried.time >= failed.time + 400, "{failed:?} {retried:?}");
+        assert!(retried.timestamp >= failed.timestamp + 400, "{failed:?} {retried:?}");
         scene.stop().await;
     }
 
