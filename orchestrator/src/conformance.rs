@@ -106,7 +106,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     lives::who_is_suspended_must_be_loaded_again(&make().await).await;
     lives::what_failed_can_be_tried_again(&make().await).await;
     lives::results_are_read_as_dependents_are_given_them(&make().await).await;
-    lives::a_conclusion_takes_the_place_of_what_was_left(&make().await).await;
+    lives::a_conclusion_stays(&make().await).await;
     lives::starts_that_are_over_stand_beside(&make().await).await;
     lives::the_newest_section_counts(&make().await).await;
     posts::posts_wait_in_order_until_they_are_delivered(&make().await).await;

@@ -18,7 +18,7 @@ end
 local function conclude_over(job, result)
   local name, last = prefix .. 's:' .. stem_of(job), string.sub(job, 26)
   local before = redis.call('HGET', name, last)
-  if not before then return conclude(job, result) end
+  if redis.call('EXISTS', prefix .. 'j:' .. job) == 0 or not before then return conclude(job, result) end
   local head = string.match(before, '^C [^\n]*\n')
   if head then redis.call('HSET', name, last, head .. result) end
 end
