@@ -177,8 +177,8 @@ feature_test! {
                 "name",
                 "tasks[0].name",
                 "tasks[1].result_from",
-                "tasks[2].task_type",
                 "tasks[2].depends_on[1]",
+                "tasks[2].task_type",
                 "tasks[1].depends_on",
             ]
         );
