@@ -141,7 +141,7 @@ impl Hand {
             ..Batch::default()
         };
         let done = self.store.commit(id.shard(), self.term, &batch).await;
-        done.unwrap().0[0]
+        done.unwrap().outcomes[0]
     }
 
     /// Brings a workflow to its outcome, with nothing under way.
