@@ -17,7 +17,7 @@ check: ## Format, clippy and rustdoc, with warnings as errors
 test: redis binary ## Everything: unit, doc, integration and fault tests on private Redis servers
 	$(CARGO) test --workspace
 
-demo: ## Three nodes, a workflow over these sources, and a node killed on the way
+demo: ## Three nodes, workflows and a batch over these sources, and a node killed on the way
 	@deploy/demo/run.sh
 
 bench: redis ## Speed of jobs beside that of bare Redis, on a private server

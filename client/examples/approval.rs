@@ -1,7 +1,8 @@
 //! A workflow that waits until somebody says yes.
 //!
 //! Needs a Redis and a node that serves `echo`:
-//! `paceline dev`, then `cargo run -p paceline-client --example approval`.
+//! `paceline dev`, then with the address that it prints
+//! `PACELINE_REDIS=<address> cargo run -p paceline-client --example approval`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
 
     let expense = WorkflowBuilder::new("expense")
         .task(Step::new("file", "echo").payload("{{input.amount}}"))

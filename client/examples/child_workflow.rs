@@ -1,7 +1,8 @@
 //! A task that is a workflow of its own.
 //!
 //! Needs a Redis and a node that serves `echo`:
-//! `paceline dev`, then `cargo run -p paceline-client --example child_workflow`.
+//! `paceline dev`, then with the address that it prints
+//! `PACELINE_REDIS=<address> cargo run -p paceline-client --example child_workflow`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
 
     let invoice =
         WorkflowBuilder::new("invoice")

@@ -8,7 +8,8 @@ use paceline_client::{Client, Delivery};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
     let events = match std::env::args().nth(1) {
         Some(cursors) => client.subscribe().from(cursors.parse()?),
         None => client.subscribe().from_now(),

@@ -1,7 +1,8 @@
 //! Jobs at the beginning and the end of a workflow, and what the log says of them.
 //!
 //! Needs a Redis and a node that serves `echo` and `fail`:
-//! `paceline dev`, then `cargo run -p paceline-client --example hooks`.
+//! `paceline dev`, then with the address that it prints
+//! `PACELINE_REDIS=<address> cargo run -p paceline-client --example hooks`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use paceline_client::{Client, Delivery, EventKind, HookStep, Step, WaitError, WorkflowBuilder};
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
 
     let backup = WorkflowBuilder::new("backup")
         .on_init("echo")

@@ -1,7 +1,8 @@
 //! Submits a job and waits for what its handler returns.
 //!
 //! Needs a Redis and a node that serves `echo`:
-//! `paceline dev`, then `cargo run -p paceline-client --example submit_and_wait`.
+//! `paceline dev`, then with the address that it prints
+//! `PACELINE_REDIS=<address> cargo run -p paceline-client --example submit_and_wait`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
@@ -21,7 +22,8 @@ impl Task for Echo {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
 
     let handle = client
         .submit(Echo {

@@ -1,7 +1,8 @@
 //! Builds a small workflow, runs it, and shows how each of its tasks ended.
 //!
 //! Needs a Redis and a node that serves `echo` and `sleep`:
-//! `paceline dev`, then `cargo run -p paceline-client --example workflow`.
+//! `paceline dev`, then with the address that it prints
+//! `PACELINE_REDIS=<address> cargo run -p paceline-client --example workflow`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use serde_json::json;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = Client::connect("redis://127.0.0.1/").await?;
+    let redis = std::env::var("PACELINE_REDIS");
+    let client = Client::connect(redis.as_deref().unwrap_or("redis://127.0.0.1/")).await?;
 
     let diamond = WorkflowBuilder::new("diamond")
         .task(Step::new("top", "echo").payload(json!({ "rows": 17 })))

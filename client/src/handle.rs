@@ -180,7 +180,7 @@ impl<T> JobHandle<T> {
     pub async fn wait(&self) -> Result<Job, WaitError> {
         match self.client.waits().ended(Entity::Job(self.id())).await? {
             Ended::Job(job) => Ok(*job),
-            Ended::Workflow(_) => Err(unknown(self.id())),
+            Ended::Workflow(_) | Ended::Batch(_) => Err(unknown(self.id())),
         }
     }
 

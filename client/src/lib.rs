@@ -41,6 +41,10 @@
 //!   [`Client::ack_signal`]; [`Client::suspend_workflow`], [`Client::resume_workflow`],
 //!   [`Client::cancel_workflow`], [`Client::retry_workflow`]. A [`WorkflowHandle`] does all this
 //!   for one, and waits for it.
+//! * Batches: [`Client::submit_batch`] takes a [`BatchBuilder`] or a [`BatchDefinition`]; a
+//!   [`BatchHandle`] follows its progress and reads its results. [`Client::batch`],
+//!   [`Client::batches`], [`Client::batch_results`], [`Client::cancel_batch`],
+//!   [`Client::retry_batch`].
 //! * Groups, whose messages become one job: [`Client::push`], [`Client::push_many`],
 //!   [`Client::groups`], [`Client::flush_group`].
 //! * Schedules: [`Client::schedule`], [`Client::schedules`], [`Client::schedule_info`],
@@ -55,6 +59,7 @@
 //! Every operation has an error of its own, which says whether anything may have been stored.
 
 mod audit;
+mod batches;
 mod config;
 mod connect;
 mod dead_letters;
@@ -64,6 +69,7 @@ mod handle;
 mod jobs;
 mod limits;
 mod listing;
+mod mistakes;
 mod nodes;
 pub mod reference;
 mod request;
@@ -92,6 +98,10 @@ pub use paceline_store::calls::submit::KeysApart;
 pub use paceline_store::redis_url::RedisUrlError;
 pub use paceline_store::{RedisUrl, Store, StoreError};
 pub use paceline_types::audit::{Audit, AuditEntry, AuditSource};
+pub use paceline_types::batch::{
+    Batch, BatchDefinition, BatchFailurePolicy, BatchItem, BatchItemResult, BatchProgress,
+    BatchResults, BatchStatus, BatchStep,
+};
 pub use paceline_types::event::{CursorError, EventCursor};
 pub use paceline_types::handler::{HookCall, HookedWorkflow, Route, Tasks, Upstream};
 pub use paceline_types::schedule::{Firing, OverlapPolicy, Timing, Zone};
@@ -104,13 +114,17 @@ pub use paceline_types::workflow::{
     TaskState, Workflow, WorkflowSignal,
 };
 pub use paceline_types::{
-    Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
+    BatchId, Event, EventKind, Group, GroupKey, GroupLimits, Job, JobId, JobSpec, JobStatus, Limit,
     LimitError, NameError, NodeId, NodeInfo, Priority, Rate, RetryPolicy, Schedule,
     ScheduleDefinition, ScheduleId, ScheduleInfo, ShardIndex, Tag, Task, TaskName, TaskType, Tier,
     UniqueKey, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 
 pub use audit::AuditError;
+pub use batches::{
+    BatchBuilder, BatchHandle, BatchSubmitError, CancelBatchError, IntoBatch, ItemResults,
+    ProgressFeed, RetryBatchError, WaitBatchError,
+};
 pub use config::ConfigError;
 pub use connect::{Client, ClientBuilder, ConnectError};
 pub use dead_letters::DeadLetters;

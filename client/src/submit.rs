@@ -15,7 +15,8 @@ use paceline_store::StoreError;
 use paceline_store::calls::submit::{KeysApart, NewJob, SubmitRefusal, Submitted};
 use paceline_types::job::Due;
 use paceline_types::{
-    JobId, JobSpec, Priority, RetryPolicy, ShardIndex, Task, UniqueKey, UnixMillis, WorkflowId,
+    BatchId, JobId, JobSpec, Priority, RetryPolicy, ShardIndex, Task, UniqueKey, UnixMillis,
+    WorkflowId,
 };
 
 use crate::request::options::{self, job_options};
@@ -255,6 +256,11 @@ pub(crate) fn new_job_id(shard: ShardIndex) -> JobId {
 /// A new id of a workflow.
 pub(crate) fn new_workflow_id(shard: ShardIndex) -> WorkflowId {
     WorkflowId::from_parts(now(), shard, rand::random())
+}
+
+/// A new id of a batch.
+pub(crate) fn new_batch_id(shard: ShardIndex) -> BatchId {
+    BatchId::from_parts(now(), shard, rand::random())
 }
 
 fn now() -> UnixMillis {

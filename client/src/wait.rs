@@ -1,4 +1,4 @@
-//! Waiting for the end of jobs and workflows.
+//! Waiting for the end of jobs, workflows and batches.
 //!
 //! One task per client holds every wait. Redis keeps who waits for what and sends a message to
 //! the client's channel when it ends; the record, not the message, is the truth. A message that
@@ -19,7 +19,7 @@ use futures::stream::FuturesUnordered;
 use paceline_store::calls::watch::{Reported, Watchable, Watched};
 use paceline_store::{Store, StoreError};
 use paceline_types::workflow::Workflow;
-use paceline_types::{Job, JobId, ShardIndex, WorkflowId};
+use paceline_types::{Batch, BatchId, Job, JobId, ShardIndex, WorkflowId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -39,6 +39,7 @@ const TAKEN_AT_ONCE: usize = 256;
 pub(crate) enum Entity {
     Job(JobId),
     Workflow(WorkflowId),
+    Batch(BatchId),
 }
 
 impl fmt::Display for Entity {
@@ -46,6 +47,7 @@ impl fmt::Display for Entity {
         match self {
             Entity::Job(id) => id.fmt(f),
             Entity::Workflow(id) => id.fmt(f),
+            Entity::Batch(id) => id.fmt(f),
         }
     }
 }
@@ -55,6 +57,7 @@ impl Entity {
         match self {
             Entity::Job(id) => id.shard(),
             Entity::Workflow(id) => id.shard(),
+            Entity::Batch(id) => id.shard(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Entity {
         match self {
             Entity::Job(id) => Watchable::Job(id),
             Entity::Workflow(id) => Watchable::Workflow(id),
+            Entity::Batch(id) => Watchable::Batch(id),
         }
     }
 
@@ -69,7 +73,8 @@ impl Entity {
     fn of_bare(bare: &str) -> impl Iterator<Item = Entity> {
         let job = JobId::from_bare(bare).ok().map(Entity::Job);
         let workflow = WorkflowId::from_bare(bare).ok().map(Entity::Workflow);
-        job.into_iter().chain(workflow)
+        let batch = BatchId::from_bare(bare).ok().map(Entity::Batch);
+        job.into_iter().chain(workflow).chain(batch)
     }
 }
 
@@ -78,6 +83,7 @@ impl Entity {
 pub(crate) enum Ended {
     Job(Box<Job>),
     Workflow(Box<Workflow>),
+    Batch(Box<Batch>),
 }
 
 type Answer = Result<Ended, WaitError>;
@@ -215,6 +221,7 @@ impl Ended {
         match self {
             Ended::Job(job) => job.status.is_terminal(),
             Ended::Workflow(workflow) => workflow.status.is_terminal(),
+            Ended::Batch(batch) => batch.status.is_terminal(),
         }
     }
 }
@@ -245,11 +252,12 @@ async fn read(
     store: &Store,
     entities: Vec<Entity>,
 ) -> Vec<(Entity, Result<Option<Ended>, StoreError>)> {
-    let (mut jobs, mut workflows) = (Vec::new(), Vec::new());
+    let (mut jobs, mut workflows, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for entity in entities {
         match entity {
             Entity::Job(id) => jobs.push(id),
             Entity::Workflow(id) => workflows.push(id),
+            Entity::Batch(id) => batches.push(id),
         }
     }
     let of_workflows = join_all(workflows.into_iter().map(|id| async move {
@@ -257,7 +265,14 @@ async fn read(
         let record = store.workflow(id).await;
         (Entity::Workflow(id), record.map(|record| record.map(ended)))
     }));
-    let (of_jobs, mut read) = futures::join!(store.jobs(&jobs), of_workflows);
+    let of_batches = join_all(batches.into_iter().map(|id| async move {
+        let ended = |batch| Ended::Batch(Box::new(batch));
+        let record = store.batch(id).await;
+        (Entity::Batch(id), record.map(|record| record.map(ended)))
+    }));
+    let (of_jobs, mut read, of_batches) =
+        futures::join!(store.jobs(&jobs), of_workflows, of_batches);
+    read.extend(of_batches);
     let ended = |job| Ended::Job(Box::new(job));
     let of_jobs = of_jobs.map(|jobs| jobs.into_iter().map(|job| job.map(ended)).collect());
     read.extend(each(jobs.into_iter().map(Entity::Job).collect(), of_jobs));

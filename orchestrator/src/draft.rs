@@ -101,13 +101,6 @@ impl Draft {
         self.events.extend(transition.events.into_iter().map(told));
     }
 
-    /// Whether it leaves a result under the job: nobody can read that before it is written.
-    pub(crate) fn concludes(&self, job: JobId) -> bool {
-        self.conclusions
-            .iter()
-            .any(|conclusion| conclusion.job == job)
-    }
-
     /// States whether work is left over.
     pub(crate) fn set_more(&mut self, more: bool) {
         self.more = more;

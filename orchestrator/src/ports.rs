@@ -9,6 +9,7 @@
 
 mod batches;
 mod inbox;
+mod post;
 mod services;
 mod turn;
 
@@ -24,6 +25,7 @@ pub use batches::{
     OnetimeJob, StoredBatch,
 };
 pub use inbox::{Delivery, EntryId, InboxItem, JobPhase, StoredInstance, TaskOutcome};
+pub use post::{Post, Spawn};
 pub use services::{
     Bell, Delayed, Groups, GroupsFlushed, JobsExpired, Lanes, LanesChecked, Nodes, Overview,
     Promoted, Purged, Recovered, Retention, Schedules, StoredSchedule, Survey, Timers, Trails,
@@ -31,7 +33,7 @@ pub use services::{
 };
 pub use turn::{
     Alarm, Cancels, Commit, CommitOutcome, Composition, ConcludedBy, Conclusion, LogEvent, Parked,
-    Post, ReadAhead, Spawn, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
+    ReadAhead, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
 };
 
 /// Why a call of the leader failed.

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
---[[ watch: notes that a client waits for the end of jobs and workflows, up to 100 in all.
-  keys    1 events, then the record (j:<id>) of jobs and the record (wf:<id>) of workflows
+--[[ watch: notes that a client waits for the end of jobs, workflows and batches, up to 100 in all.
+  keys    1 events, then the record (j:<id>) of jobs, and the records (wf:<id>, bt:<id>) of workflows
+          and batches
   args    1 channel of the client, 2 number of jobs
   reply   for each: 'waiting', 'ended', 'unknown'
   events  none
@@ -23,7 +24,7 @@ for i = 2, #KEYS do
   else
     local status = redis.call('HGET', name, 's')
     known = status
-    if status and string.find(status, '^[CFX]') then letter = 'ended' end
+    if status and string.find(status, '^[CFXN]') then letter = 'ended' end
   end
   if letter == 'ended' then
     replies[i - 1] = 'ended'

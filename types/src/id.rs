@@ -201,6 +201,13 @@ impl WorkflowId {
         WorkflowId::from_parts(parent.made_at(), shard, mixed)
     }
 
+    /// The same in the shard of the parent, where limits are that its jobs count against.
+    #[must_use]
+    pub fn of_child_beside(parent: WorkflowId, task: u32, iteration: u32) -> WorkflowId {
+        let child = WorkflowId::of_child(parent, task, iteration, 1);
+        WorkflowId::from_parts(parent.made_at(), parent.shard(), child.random())
+    }
+
     /// The instance that a workflow goes on as; in the same shard.
     #[must_use]
     pub fn of_successor(self) -> WorkflowId {

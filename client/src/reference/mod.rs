@@ -1,8 +1,13 @@
-//! What jobs, workflows, groups and schedules do, exactly: pages to look things up in.
+//! What jobs, workflows, batches, groups and schedules do, exactly: pages to look things up in.
 
 /// The life of a job: acceptance, waiting, running, its ends, and what steers it.
 pub mod jobs {
     #![doc = include_str!("jobs.md")]
+}
+
+/// How batches go: their items, chunks, failures, retries and results.
+pub mod batches {
+    #![doc = include_str!("batches.md")]
 }
 
 /// When groups become jobs, and what of.

@@ -12,11 +12,6 @@ use crate::handle::{decoded, unknown};
 use crate::wait::{Ended, Entity};
 use crate::{Client, MAX_PAGE, WaitError};
 
-/// Waits between two looks for a workflow that another one goes on as: its shard's leader makes it
-/// a moment after that one ended.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
-
 /// Why there is no result of a task.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -152,7 +147,8 @@ impl WorkflowHandle {
     pub async fn wait(&self) -> Result<Workflow, WaitError> {
         let mut workflow = self.ended(self.id).await?;
         while workflow.status == WorkflowStatus::Continued {
-            workflow = self.successor(workflow.id).await?;
+            // It was made with the end of this one.
+            workflow = self.ended(workflow.id.of_successor()).await?;
         }
         Ok(workflow)
     }
@@ -160,22 +156,7 @@ impl WorkflowHandle {
     async fn ended(&self, id: WorkflowId) -> Result<Workflow, WaitError> {
         match self.client.waits().ended(Entity::Workflow(id)).await? {
             Ended::Workflow(workflow) => Ok(*workflow),
-            Ended::Job(_) => Err(unknown(id)),
-        }
-    }
-
-    /// The end of the workflow that another one goes on as. It may not be made yet: it will be, as
-    /// long as there is a record of the other one.
-    async fn successor(&self, of: WorkflowId) -> Result<Workflow, WaitError> {
-        let mut pause = FIRST_LOOK;
-        loop {
-            match self.ended(of.of_successor()).await {
-                Err(WaitError::Unknown { .. }) if self.client.workflow(of).await?.is_some() => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_LOOK);
-                }
-                ended => return ended,
-            }
+            Ended::Job(_) | Ended::Batch(_) => Err(unknown(id)),
         }
     }
 

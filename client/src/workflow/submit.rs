@@ -1,12 +1,12 @@
 //! Accepting workflows.
 
-use std::fmt;
-
 use paceline_store::StoreError;
+use paceline_types::ShardIndex;
 use paceline_types::workflow::DefinitionError;
 
 use super::{IntoDefinition, WorkflowHandle};
 use crate::Client;
+use crate::mistakes::Listed;
 use crate::submit::new_workflow_id;
 
 /// Why a workflow was not accepted. Nothing was stored, unless
@@ -44,19 +44,6 @@ impl WorkflowSubmitError {
     }
 }
 
-/// All mistakes behind each other: `tasks[0].name: …; tasks[3]: …`.
-struct Listed<'a>(&'a [DefinitionError]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{mistake}")?;
-        }
-        Ok(())
-    }
-}
-
 impl Client {
     /// Validates a workflow and submits it. On `Ok` it is accepted, and the leader begins it.
     ///
@@ -82,25 +69,28 @@ impl Client {
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
     ) -> Result<WorkflowHandle, WorkflowSubmitError> {
-        let (definition, input) = self.written(definition, input)?;
-        let id = new_workflow_id(self.spread());
+        let (definition, input, shard) = self.written(definition, input)?;
+        let id = new_workflow_id(shard.unwrap_or_else(|| self.spread()));
         self.store()
             .submit_workflow(id, &definition, input.as_deref())
             .await?;
         Ok(self.workflow_handle(id))
     }
 
-    /// The definition and the input as they are stored; apart, so that what is not `Send` is
+    /// The definition and the input as they are stored, and the shard that its limits lead to; apart, so that what is not `Send` is
     /// gone before anything is awaited.
     fn written(
         &self,
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
-    ) -> Result<(Vec<u8>, Option<Vec<u8>>), WorkflowSubmitError> {
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>, Option<ShardIndex>), WorkflowSubmitError> {
         let limit = self.max_payload();
         let definition = definition
             .into_definition()
             .and_then(|definition| definition.validate(limit).map(|_plan| definition))
+            .map_err(WorkflowSubmitError::Invalid)?;
+        let shard = definition
+            .shard_of_limits(self.shards())
             .map_err(WorkflowSubmitError::Invalid)?;
         let whole = |error: serde_json::Error| {
             WorkflowSubmitError::Invalid(vec![DefinitionError {
@@ -114,7 +104,7 @@ impl Client {
         if size > limit {
             return Err(WorkflowSubmitError::InputTooLarge { size, limit });
         }
-        Ok((definition, input))
+        Ok((definition, input, shard))
     }
 
     /// Every mistake of a definition, with its place; none when it would be accepted. Asks

@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::options::Globals;
 use super::{
-    bench, config, dev, dlq, events, group, job, limit, node, run, schedule, stats, tier, workflow,
+    batch, bench, config, dev, dlq, events, group, job, limit, node, run, schedule, stats, tier,
+    workflow,
 };
 
 /// Distributed orchestration over Redis: jobs, workflows and their whole lifecycle.
@@ -27,7 +28,7 @@ pub(crate) enum Command {
     Dev(dev::Dev),
     /// Start a node, or list those that run
     Node(node::Node),
-    /// Submit a workflow file, show it live, and end as it ends
+    /// Submit a workflow or batch file, show it live, and end as it ends
     Run(run::Run),
     /// Single jobs
     #[command(subcommand)]
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// Workflows
     #[command(subcommand)]
     Workflow(workflow::Workflow),
+    /// Batches: many items of one task type
+    #[command(subcommand)]
+    Batch(batch::Batch),
     /// Schedules: what starts by itself
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, and what they share.
 
 mod args;
+mod batch;
 mod bench;
 mod config;
 mod connect;
@@ -13,6 +14,7 @@ mod group;
 mod job;
 mod limit;
 mod log;
+mod mistakes;
 mod node;
 mod options;
 mod output;
@@ -97,6 +99,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Run(command) => run::run(command, &globals, output).await,
         Command::Job(command) => job::run(command, &globals, output).await,
         Command::Workflow(command) => workflow::run(command, &globals, output).await,
+        Command::Batch(command) => batch::run(command, &globals, output).await,
         Command::Schedule(command) => schedule::run(command, &globals, output).await,
         Command::Dlq(command) => dlq::run(command, &globals, output).await,
         Command::Stats(command) => stats::run(command, &globals, output).await,
@@ -155,6 +158,7 @@ mod tests {
     fn every_command_parses() {
         let job = "job_00000000000000000000000000";
         let workflow = "wf_00000000000000000000000000";
+        let batch = "batch_00000000000000000000000000";
         let table = [
             "paceline dev --data /tmp/x --allow-shell --http 127.0.0.1:9100",
             "paceline node --redis redis://h/ --concurrency 4 --lease 2s --name n",
@@ -201,6 +205,17 @@ mod tests {
             "paceline workflow validate f.yaml",
             "paceline workflow graph f.yaml --format dot",
             &format!("paceline workflow graph {workflow} -o json"),
+            "paceline batch submit b.yaml",
+            "paceline batch validate b.yaml -o json",
+            &format!("paceline batch get {batch}"),
+            "paceline batch list --status failed --limit 5 --cursor x",
+            &format!("paceline batch results {batch} --failed --limit 10 --from 200"),
+            &format!("paceline batch results {batch} --all --stream"),
+            &format!("paceline batch results {batch} --item a"),
+            &format!("paceline batch progress {batch} --follow"),
+            &format!("paceline batch cancel {batch} {batch} --reason why"),
+            &format!("paceline batch retry {batch} --all"),
+            "paceline bench batch --items 100 --chunk 10",
             "paceline events --batch batch_00000000000000000000000000",
             "paceline bench loop --times 5 --count 2",
             "paceline bench map --elements 5 --one",

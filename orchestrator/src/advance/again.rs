@@ -30,7 +30,7 @@ pub(crate) fn spawn_again(
     };
     let plan = plan.clone();
     let planned = plan.task(place);
-    let Work::Child { definition } = &planned.work else {
+    let Work::Child { definition, .. } = &planned.work else {
         return Err(Vec::new());
     };
     let mut step = Step::new(instance, facts, 0);

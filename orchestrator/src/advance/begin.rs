@@ -82,7 +82,7 @@ impl Step<'_> {
                 }
             }
             Work::Map { .. } => self.begin_map(index, iteration, planned)?,
-            Work::Child { definition } => {
+            Work::Child { definition, .. } => {
                 self.begin_child(index, iteration, planned, definition)?;
             }
             Work::Signal { name } => self.begin_wait(index, iteration, planned, name),
@@ -206,7 +206,7 @@ impl Step<'_> {
             )));
         }
         Ok(Spawn {
-            child: self.child_of(index, iteration),
+            child: self.instance.child_of(index, iteration),
             definition: definition.clone(),
             input,
             origin: Origin {

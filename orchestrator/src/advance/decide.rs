@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use paceline_types::EventKind;
+use paceline_types::WorkflowDefinition;
 use paceline_types::workflow::{Hook, TaskRecord, Work};
 use paceline_types::workflow::{MAX_TASKS, Plan, Routes, Section, SectionBody, TaskDefinition};
 use serde::Deserialize;
@@ -193,6 +194,7 @@ impl Step<'_> {
                 told.join("; ")
             )
         })?;
+        self.check_limits(name, &tasks)?;
         let base = self.number(count);
         self.instance.add_subflow(index, iteration, base, plan);
         self.record(index, TaskRecord::Expanded { iteration });
@@ -203,6 +205,31 @@ impl Step<'_> {
             body: SectionBody::Subflow(tasks),
         });
         Ok(())
+    }
+
+    /// Limits are kept in the shard of their key, and the tasks run in that of the workflow.
+    fn check_limits(&self, name: &str, tasks: &[TaskDefinition]) -> Result<(), String> {
+        let shards = self.instance.header().shards.max(1);
+        let all = WorkflowDefinition {
+            tasks: tasks.to_vec(),
+            ..WorkflowDefinition::default()
+        };
+        let here = self.instance.id().shard();
+        match all.shard_of_limits(shards) {
+            Ok(None) => Ok(()),
+            Ok(Some(shard)) if shard == here => Ok(()),
+            Ok(Some(_)) => Err(format!(
+                "subflow {name:?} answered tasks whose limits are kept in another shard than the \
+                 workflow; let a task of the definition carry one of them"
+            )),
+            Err(mistakes) => {
+                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                Err(format!(
+                    "subflow {name:?} answered tasks that do not hold: {}",
+                    mistakes.join("; ")
+                ))
+            }
+        }
     }
 
     /// Whether a generator may add so many tasks.

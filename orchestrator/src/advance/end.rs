@@ -1,8 +1,8 @@
 //! How tasks end, and how the rest of them is stopped when the instance ends.
 
 use bytes::Bytes;
+use paceline_types::EventKind;
 use paceline_types::workflow::{Ending, Hook, Stage, TaskRecord, Work};
-use paceline_types::{EventKind, WorkflowId};
 use serde_json::json;
 
 use super::{CANCELLED, Step};
@@ -253,7 +253,7 @@ impl Step<'_> {
             }
             Some((Work::Child { .. }, _)) => {
                 self.record(index, TaskRecord::Cancelling { iteration });
-                let child = self.child_of(index, iteration);
+                let child = self.instance.child_of(index, iteration);
                 self.effect(Effect::CancelChild { child });
             }
             _ => {
@@ -274,12 +274,6 @@ impl Step<'_> {
             let job = self.instance.job_of(index, iteration);
             self.effect(Effect::CancelJob(job));
         }
-    }
-
-    /// The child that one start of a task is.
-    pub(super) fn child_of(&self, index: u32, iteration: u32) -> WorkflowId {
-        let shards = self.instance.header().shards.max(1);
-        WorkflowId::of_child(self.instance.id(), index, iteration, shards)
     }
 
     /// A task has waited for its signal as long as it may.

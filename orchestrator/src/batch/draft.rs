@@ -124,7 +124,7 @@ impl BatchDraft {
         }
         let ending = batch.and_then(|batch| batch.stage().ending());
         let reason = ending.map(ToString::to_string).unwrap_or_default();
-        let cancels = (!self.cancels.is_empty()).then(|| Cancels {
+        let cancels = (!self.cancels.is_empty()).then_some(Cancels {
             jobs: self.cancels,
             reason,
         });

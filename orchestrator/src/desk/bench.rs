@@ -1,9 +1,9 @@
 //! A turn in the making: events are applied to the instances that were found, and what follows
 //! collects as one draft for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use paceline_types::WorkflowId;
+use paceline_types::{JobId, WorkflowId};
 
 use super::plans::Plans;
 use super::sheets::Sheets;
@@ -29,6 +29,8 @@ pub(super) struct Bench<'a> {
     pub(super) answers: Answers,
     pub(super) parked: Vec<Parked>,
     pub(super) sheets: &'a mut Sheets,
+    /// What ran on no node and leaves its result with this turn: it cannot be read before.
+    pub(super) unwritten: BTreeSet<JobId>,
 }
 
 impl Bench<'_> {
@@ -113,6 +115,11 @@ impl Bench<'_> {
         // What is passed by or reset writes a record, and makes no job.
         let records = transition.tasks.len().saturating_sub(own);
         self.answers.effects += launched.count().max(records);
+        let concluded = transition.effects.iter().filter_map(|effect| match effect {
+            Effect::Conclude(conclusion) => Some(conclusion.job),
+            _ => None,
+        });
+        self.unwritten.extend(concluded);
         let wanted = std::mem::take(&mut transition.wanted);
         self.sheets.want(workflow, wanted);
         if let Some(Found::Here(held)) = self.found.get(&workflow) {

@@ -77,11 +77,13 @@ impl Sheets {
         sheet.wanted = wanted;
     }
 
-    /// What these instances wait for and is not known, first come first, at most `max`.
+    /// What these instances wait for and is not known, first come first, at most `max`; but for
+    /// what is `unwritten`, which nobody could read yet.
     pub(super) fn unknown(
         &self,
         among: &BTreeSet<WorkflowId>,
         max: usize,
+        unwritten: &BTreeSet<JobId>,
     ) -> Vec<(WorkflowId, JobId)> {
         let mut waiting: Vec<(&WorkflowId, &Sheet)> = among
             .iter()
@@ -95,7 +97,8 @@ impl Sheets {
                 if unknown.len() >= max {
                     return unknown;
                 }
-                if sheet.facts.result(job).is_none() && seen.insert(job) {
+                let can_be_read = !unwritten.contains(&job);
+                if can_be_read && sheet.facts.result(job).is_none() && seen.insert(job) {
                     unknown.push((*workflow, job));
                 }
             }
@@ -161,6 +164,26 @@ mod tests {
         Some(vec![b'1'; len].into())
     }
 
+    fn unknown(
+        sheets: &Sheets,
+        among: &BTreeSet<WorkflowId>,
+        max: usize,
+    ) -> Vec<(WorkflowId, JobId)> {
+        sheets.unknown(among, max, &BTreeSet::new())
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_asked_for() {
+        let mut sheets = Sheets::default();
+        sheets.want(workflow(1), vec![job(1, 0), job(1, 1)]);
+        let among = BTreeSet::from([workflow(1)]);
+        let unwritten = BTreeSet::from([job(1, 0)]);
+        assert_eq!(
+            sheets.unknown(&among, 1, &unwritten),
+            [(workflow(1), job(1, 1))]
+        );
+    }
+
     #[test]
     fn what_is_unknown_is_asked_for_in_the_order_of_arrival() {
         let mut sheets = Sheets::default();
@@ -173,13 +196,13 @@ mod tests {
             (workflow(2), job(2, 1)),
             (workflow(1), job(1, 0)),
         ];
-        assert_eq!(sheets.unknown(&among, 9), all);
-        assert_eq!(sheets.unknown(&among, 2), all[..2]);
+        assert_eq!(unknown(&sheets, &among, 9), all);
+        assert_eq!(unknown(&sheets, &among, 2), all[..2]);
         sheets.learn(workflow(2), job(2, 0), result(1));
-        assert_eq!(sheets.unknown(&among, 9), all[1..]);
+        assert_eq!(unknown(&sheets, &among, 9), all[1..]);
         assert!(sheets.facts(workflow(2)).result(job(2, 0)).is_some());
         sheets.want(workflow(2), Vec::new());
-        assert_eq!(sheets.unknown(&among, 9), all[2..]);
+        assert_eq!(unknown(&sheets, &among, 9), all[2..]);
         assert!(sheets.facts(workflow(2)).result(job(2, 0)).is_none());
         assert_eq!(sheets.size, 0);
     }
@@ -210,7 +233,7 @@ mod tests {
         sheets.learn(workflow(2), job(2, 2), result(500));
         sheets.trim();
         assert_eq!(sheets.size, 0, "one alone is bounded as well");
-        let asked = sheets.unknown(&BTreeSet::from([workflow(2)]), 9);
+        let asked = unknown(&sheets, &BTreeSet::from([workflow(2)]), 9);
         assert_eq!(asked, [(workflow(2), job(2, 1))]);
     }
 }

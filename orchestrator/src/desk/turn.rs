@@ -78,6 +78,7 @@ impl<L: Ledger> Desk<L> {
             answers: Answers::default(),
             parked: work.parked,
             sheets: &mut self.sheets,
+            unwritten: BTreeSet::new(),
         };
         bench.answers.impossible = bench.parked.len();
 
@@ -242,8 +243,8 @@ fn is_news(arrival: &Arrival) -> bool {
     )
 }
 
-/// Fetches what instances wait for and goes on with them, until they wait for nothing, the turn is
-/// full, or enough was read.
+/// Fetches what instances wait for and goes on with them, until they wait for nothing that is written,
+/// the turn is full, or enough was read.
 async fn fetch<L: Ledger>(
     ledger: &L,
     term: &Term,
@@ -256,12 +257,7 @@ async fn fetch<L: Ledger>(
         if read >= ENOUGH_BYTES || bench.answers.effects >= MAX_EFFECTS {
             break;
         }
-        let mut unknown = bench.sheets.unknown(touched, *at_once);
-        // What this turn concludes is not written yet: the next one reads it.
-        unknown.retain(|(workflow, job)| {
-            let draft = bench.drafts.get(workflow);
-            !draft.is_some_and(|draft| draft.concludes(*job))
-        });
+        let unknown = bench.sheets.unknown(touched, *at_once, &bench.unwritten);
         if unknown.is_empty() {
             break;
         }

@@ -1,8 +1,8 @@
 //! What is asked for when a task or a hook is dispatched.
 
 use bytes::Bytes;
-use paceline_types::workflow::{Hook, PlannedTask, TaskRecord, UpstreamTasks, object};
-use paceline_types::{JobId, JobSpec, TaskName, WorkflowStatus};
+use paceline_types::workflow::{Hook, PlannedTask, TaskRecord, UpstreamTasks, Work, object};
+use paceline_types::{JobId, JobSpec, TaskName, WorkflowId, WorkflowStatus};
 use serde_json::json;
 
 use super::Instance;
@@ -13,6 +13,20 @@ impl Instance {
     #[must_use]
     pub fn job_of(&self, index: u32, iteration: u32) -> JobId {
         JobId::of_task(self.id, index, iteration)
+    }
+
+    /// The child workflow that a task's start is.
+    #[must_use]
+    pub fn child_of(&self, index: u32, iteration: u32) -> WorkflowId {
+        match self.planned(index).map(|planned| &planned.work) {
+            Some(Work::Child { beside: true, .. }) => {
+                WorkflowId::of_child_beside(self.id, index, iteration)
+            }
+            _ => {
+                let shards = self.header().shards.max(1);
+                WorkflowId::of_child(self.id, index, iteration, shards)
+            }
+        }
     }
 
     /// The job of a task's start, ready to be made; none if it has no task of this index, or one

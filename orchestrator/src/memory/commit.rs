@@ -111,12 +111,12 @@ impl State {
             self.tally.conclusions += 1;
             match conclusion.result {
                 // In place of what the job answered, if there was one: it is not what was asked for.
-                ConcludedBy::Value(result) => {
-                    if let Some(job) = self.jobs.get_mut(&conclusion.job) {
-                        job.result = Some(result.clone());
+                ConcludedBy::Value(result) => match self.jobs.get_mut(&conclusion.job) {
+                    Some(job) => job.result = Some(result),
+                    None => {
+                        self.concluded.entry(conclusion.job).or_insert(result);
                     }
-                    self.concluded.insert(conclusion.job, result);
-                }
+                },
                 ConcludedBy::Signal { number } => match kept.signals.remove(&number) {
                     Some((_, payload)) => {
                         self.concluded.entry(conclusion.job).or_insert(payload);

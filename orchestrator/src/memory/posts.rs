@@ -222,7 +222,9 @@ impl State {
         let result = |task: &u32| {
             let record: &TaskRecord = kept.tasks.get(task).filter(|record| record.is_done())?;
             match record {
-                TaskRecord::Completed { .. } | TaskRecord::Routed { .. } => {
+                TaskRecord::Completed { .. }
+                | TaskRecord::Routed { .. }
+                | TaskRecord::FailedAllowed { .. } => {
                     self.result(JobId::of_task(workflow, *task, record.iteration()))
                 }
                 _ => None,

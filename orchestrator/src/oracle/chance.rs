@@ -16,13 +16,13 @@ impl Chance {
     pub fn of(seed: u64, text: &str) -> Chance {
         let mut chance = Chance::new(seed);
         for byte in text.bytes() {
-            chance.0 = chance.next() ^ u64::from(byte);
+            chance.0 = chance.number() ^ u64::from(byte);
         }
         chance
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -32,7 +32,7 @@ impl Chance {
 
     /// A number below `end`, which is at least 1.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap_or(0)
+        usize::try_from(self.number() % end.max(1) as u64).unwrap_or(0)
     }
 
     /// True in so many of a hundred cases.

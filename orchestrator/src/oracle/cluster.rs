@@ -105,7 +105,7 @@ impl Cluster {
         most_steps: usize,
     ) -> Result<(Seen, Cluster), String> {
         let mut chance = Chance::new(seed);
-        let root = WorkflowId::from_parts(1, ShardIndex(0), chance.next() >> 8);
+        let root = WorkflowId::from_parts(1, ShardIndex(0), chance.number() >> 8);
         let mut cluster = Cluster {
             small: chance.percent(60),
             chance,

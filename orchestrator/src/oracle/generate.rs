@@ -1,5 +1,6 @@
 //! Random definitions from a seed.
 
+mod routes;
 mod shrink;
 mod tasks;
 
@@ -67,7 +68,7 @@ pub fn definition(seed: u64, wish: Wish) -> Generated {
 
 fn workflow(chance: &mut Chance, wish: Wish, steady: bool) -> WorkflowDefinition {
     let style = Style {
-        seed: chance.next() >> 12,
+        seed: chance.number() >> 12,
         prefix: String::new(),
         outside: None,
         steady,
@@ -146,7 +147,7 @@ pub fn answer(
         return json!({ "tasks": [] });
     }
     let style = Style {
-        seed: chance.next() >> 12,
+        seed: chance.number() >> 12,
         prefix: format!("{generator}-"),
         outside: Some(generator.to_owned()),
         steady: headers.contains_key(script::STEADY),

@@ -183,7 +183,9 @@ impl Picture {
         let leaves = self.plan.leaves().iter();
         let results: Vec<Option<bytes::Bytes>> = leaves
             .map(|&leaf| match self.tasks.get(&leaf)? {
-                TaskRecord::Completed { iteration, .. } | TaskRecord::Routed { iteration, .. } => {
+                TaskRecord::Completed { iteration, .. }
+                | TaskRecord::Routed { iteration, .. }
+                | TaskRecord::FailedAllowed { iteration, .. } => {
                     read(JobId::of_task(self.id, leaf, *iteration))
                 }
                 _ => None,

@@ -72,12 +72,12 @@ impl Shape {
         let mut deciders = vec![BTreeSet::new(); count];
         let mut loops = BTreeSet::new();
         let mut forward = depends.clone();
-        for condition in 0..count {
+        for (condition, routes) in routes.iter_mut().enumerate() {
             for (number, to) in targets(condition) {
                 let mut others = depends.clone();
                 others.remove(&(condition, to));
                 let back = to == condition || reached(&others, to).contains(&condition);
-                routes[condition].insert(number, Leads { to, back });
+                routes.insert(number, Leads { to, back });
                 if back {
                     loops.insert((to, condition));
                 } else {

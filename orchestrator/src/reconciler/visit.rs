@@ -245,7 +245,6 @@ impl Reconciler {
 
 /// What of an instance should be moving.
 fn look(instance: &Instance, from: u32, max: usize) -> Look {
-    let id = instance.id();
     let named = |index: u32| instance.task_name(index);
     let mut open = Vec::new();
     for (index, iteration) in instance.open_tasks(from, max) {
@@ -258,8 +257,7 @@ fn look(instance: &Instance, from: u32, max: usize) -> Look {
         open.extend(named(index).map(of).map(|open| (index, open)));
     }
     for (index, iteration) in instance.open_children(from, max) {
-        let shards = instance.header().shards.max(1);
-        let child = WorkflowId::of_child(id, index, iteration, shards);
+        let child = instance.child_of(index, iteration);
         let record = instance.record_of(index);
         let stopping = matches!(record, Some(TaskRecord::Cancelling { .. }));
         let of = |task| Open::Child {

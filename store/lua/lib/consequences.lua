@@ -2,7 +2,7 @@
 --@include lib/succeeding.lua
 -- What few commits have beside records, plain jobs and events. Four arguments each: a letter and
 --   j  job, '<ident> <policy>\n<body>', '': a job with limits, moments, tags or a trail
---   v  job, JSON, '': a result of what ran on no node
+--   v  job, JSON, '': a result of what ran on no node, or of a job whose answer is of no use
 --   s  job, workflow, number: the same, it is the payload of a signal, which is taken by that
 --   h  workflow, field of wh:<id>, record: a start of a task that is over
 --   p  post as JSON, '', '': what another instance must be told
@@ -12,6 +12,15 @@
 local function conclude(job, result)
   redis.call('HSETNX', prefix .. 's:' .. stem_of(job), string.sub(job, 26),
     'C 0 0 0 0 ' .. now .. ' 0\n' .. result)
+end
+
+-- The same, but what a job answered makes room: it was not what was asked for.
+local function conclude_over(job, result)
+  local name, last = prefix .. 's:' .. stem_of(job), string.sub(job, 26)
+  local before = redis.call('HGET', name, last)
+  if redis.call('EXISTS', prefix .. 'j:' .. job) == 0 or not before then return conclude(job, result) end
+  local head = string.match(before, '^C [^\n]*\n')
+  if head then redis.call('HSET', name, last, head .. result) end
 end
 
 -- Makes the job of a task. A dispatched task keeps the name of its job, so it may be there.
@@ -39,7 +48,7 @@ local function follow_consequences(first)
     if letter == 'j' then
       make_task_job(one, two)
     elseif letter == 'v' then
-      conclude(one, two)
+      conclude_over(one, two)
     elseif letter == 's' then
       conclude(one, take_signal(two, three))
     elseif letter == 'h' then

@@ -1,6 +1,6 @@
-//! Waiting for the end of jobs and workflows: a message for each, the record for what was missed.
+//! Waiting for the end of jobs, workflows and batches: a message for each, the record for what was missed.
 
-use paceline_types::{JobId, WorkflowId};
+use paceline_types::{BatchId, JobId, WorkflowId};
 
 use super::MAX_BATCH;
 use super::cancel::by_shard;
@@ -12,13 +12,15 @@ use crate::{Store, StoreError};
 
 pub(crate) static WATCH: Script = script!("watch");
 
-/// A job or a workflow whose end can be waited for.
+/// A job, a workflow or a batch whose end can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Watchable {
     /// A job.
     Job(JobId),
     /// A workflow.
     Workflow(WorkflowId),
+    /// A batch.
+    Batch(BatchId),
 }
 
 /// How something that is waited for stands.
@@ -57,6 +59,7 @@ impl Watchable {
         match self {
             Watchable::Job(id) => id.bare(&mut [0; 26]).to_owned(),
             Watchable::Workflow(id) => id.bare(&mut [0; 26]).to_owned(),
+            Watchable::Batch(id) => id.bare(&mut [0; 26]).to_owned(),
         }
     }
 }
@@ -78,10 +81,11 @@ impl Store {
         let shards = watched.iter().map(|item| match item {
             Watchable::Job(id) => id.shard(),
             Watchable::Workflow(id) => id.shard(),
+            Watchable::Batch(id) => id.shard(),
         });
         for (shard, mut indices) in by_shard(shards) {
-            // Jobs before workflows, as the script counts them.
-            indices.sort_by_key(|&index| matches!(watched[index], Watchable::Workflow(_)));
+            // Jobs before the others, as the script counts them.
+            indices.sort_by_key(|&index| !matches!(watched[index], Watchable::Job(_)));
             for indices in indices.chunks(MAX_BATCH) {
                 let keys = self.keys(shard)?;
                 let mut names = vec![keys.events.clone()];
@@ -93,6 +97,7 @@ impl Store {
                             keys.job(id)
                         }
                         Watchable::Workflow(id) => keys.workflow(id),
+                        Watchable::Batch(id) => keys.batch(id),
                     });
                 }
                 let mut call = Invocation::new(&WATCH, &names);

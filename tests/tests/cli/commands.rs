@@ -233,7 +233,7 @@ async fn workflows_are_submitted_listed_and_cancelled() {
     assert_eq!(running["workflows"][0]["id"], json!(id));
     let shown = binary.done("workflow get", &[&id]).await;
     assert!(
-        shown.contains("TASK TYPE") && shown.contains("running"),
+        shown.contains("TYPE") && shown.contains("running"),
         "{shown}"
     );
 

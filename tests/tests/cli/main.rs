@@ -1,21 +1,25 @@
 //! The `paceline` binary as its users meet it: what it prints, its exit codes, what it leaves.
 #![cfg(test)]
 
+mod batches;
 mod bench;
 mod commands;
 mod crash;
 mod dev;
 mod files;
 mod followed;
+mod graph;
 mod groups;
 mod health;
 mod limits;
 mod looking;
 mod old_redis;
 mod programs;
+mod run_view;
 mod schedules;
 mod steer;
 mod steering;
+mod workflow_steer;
 mod wrong;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline_client::{HookStep, Step, WorkflowBuilder};
+use paceline_client::{HookStep, WorkflowBuilder};
 use paceline_node::Context;
 use paceline_tests::{Env, Notes, Pen, Serve, attempts, feature_test, notes};
 use paceline_types::{Bytes, Priority, WorkflowStatus};
@@ -181,7 +181,6 @@ feature_test! {
             .on_exit(HookStep::new("shell").payload(json!({ "argv": ["grep", "-q", "\"status\":\"failed\""] })));
         let handle = scene.submit(workflow, Value::Null).await;
         scene.told(handle.id(), &format!("workflow.hook.completed {EXIT}")).await;
-        let _ = Step::new("unused", "echo");
         scene.stop().await;
     }
 }

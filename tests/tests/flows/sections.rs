@@ -80,7 +80,7 @@ feature_test! {
                 json!({ "tasks": [
                     { "name": "a", "task_type": "echo" }, { "name": "a", "task_type": "echo" },
                 ] }),
-                "`a`",
+                "also the name",
             ),
             (json!({ "tasks": [{ "name": "other", "task_type": "echo" }] }), "other"),
             (
@@ -88,7 +88,7 @@ feature_test! {
                     { "name": "a", "task_type": "echo", "depends_on": ["b"] },
                     { "name": "b", "task_type": "echo", "depends_on": ["a"] },
                 ] }),
-                "cycle",
+                "circle",
             ),
             (
                 json!({ "tasks": [{ "name": "a", "task_type": "echo", "depends_on": ["other"] }] }),

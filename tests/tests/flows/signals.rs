@@ -66,6 +66,34 @@ feature_test! {
         scene.stop().await;
     }
 
+    /// Contract rows 71, 76 and 84: what is decided by a payload is decided when it is taken; so with
+    /// all that runs on no node.
+    async fn decisions_see_what_was_left_a_moment_before(env: Env) {
+        let scene = Scene::open(&env).await;
+        let workflow = WorkflowBuilder::new("decides")
+            .task(Step::signal("decision"))
+            .task(
+                Step::expression("approved", "tasks.decision.output.yes eq true")
+                    .after(["decision"])
+                    .routes(["each", "no"]),
+            )
+            .task(Step::map("each", "echo").after(["approved", "decision"]).items("{{tasks.decision.output.list}}"))
+            .task(Step::map("none", "echo").after(["each"]).items("{{tasks.each.output}}").precondition("each", "", "[]"))
+            .task(Step::expression("empty", "tasks.none.output eq []").after(["none"]).route(0, "yes"))
+            .task(echo("yes", json!("yes")).after(["empty"]))
+            .task(echo("no", json!("no")).after(["approved"]));
+        for early in [true, false] {
+            let handle = scene.submit(workflow.clone(), Value::Null).await;
+            if !early {
+                scene.told(handle.id(), "workflow.task.dispatched decision").await;
+            }
+            handle.signal("decision", json!({ "yes": true, "list": [] })).await.unwrap();
+            let ended = crate::ended(&handle).await.unwrap();
+            assert_eq!(crate::output(&ended), json!({ "yes": "yes", "no": null }));
+        }
+        scene.stop().await;
+    }
+
     /// Contract row 84: what nobody sends in time fails the task.
     async fn a_task_does_not_wait_longer_than_its_timeout(env: Env) {
         let scene = Scene::open(&env).await;

@@ -138,7 +138,7 @@ feature_test! {
             let skipped = !state.name.as_str().starts_with("holds");
             assert_eq!(state.skipped, skipped, "{state:?}");
         }
-        let reason = task(&ended, "fails0").error.clone().unwrap_or_default();
+        let reason = task(&ended, "fails0").skip_reason.clone().unwrap_or_default();
         assert!(reason.contains(r#"tasks.a.output.n is "1.5", not "1.50""#), "{reason}");
         assert_eq!(crate::output(&ended)["last"], Value::Null);
         scene.stop().await;

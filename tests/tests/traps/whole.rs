@@ -54,8 +54,16 @@ fn everything() -> WorkflowBuilder {
         )
         .task(tell("out", json!("{{tasks.body.output}}")).after(["more", "body"]))
         .task(plan("section", section).after(["out"]))
-        .task(Step::child("c", child.clone()).payload(json!("c")).after(["section"]))
-        .task(Step::child("d", child).payload(json!("d")).after(["section"]))
+        .task(
+            Step::child("c", child.clone())
+                .payload(json!("c"))
+                .after(["section"]),
+        )
+        .task(
+            Step::child("d", child)
+                .payload(json!("d"))
+                .after(["section"]),
+        )
         .task(Step::child("e", bad).allow_failure().after(["section"]))
         .task(
             Step::signal("go")
@@ -64,8 +72,17 @@ fn everything() -> WorkflowBuilder {
         )
         .task(Step::new("late", "late").payload("in time").after(["go"]))
         .task(
-            tell("end", json!(["{{tasks.out.output}}", "{{tasks.c.output}}", "{{tasks.d.output}}", "{{tasks.go.output}}", "{{tasks.late.output}}"]))
-                .after(["late", "out", "c", "d", "go"]),
+            tell(
+                "end",
+                json!([
+                    "{{tasks.out.output}}",
+                    "{{tasks.c.output}}",
+                    "{{tasks.d.output}}",
+                    "{{tasks.go.output}}",
+                    "{{tasks.late.output}}"
+                ]),
+            )
+            .after(["late", "out", "c", "d", "go"]),
         )
 }
 

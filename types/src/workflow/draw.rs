@@ -10,13 +10,14 @@
 mod dot;
 mod graph;
 mod mermaid;
+mod model;
 mod routes;
 mod states;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use self::graph::Graph;
+pub use self::model::Graph;
 
 /// A language for graphs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

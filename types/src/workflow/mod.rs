@@ -4,6 +4,7 @@
 mod definition;
 mod draw;
 mod instance;
+mod limits;
 mod plan;
 mod record;
 mod section;

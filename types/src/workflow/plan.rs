@@ -272,8 +272,8 @@ impl Plan {
     /// The workflow's output: the one leaf's result, or an object of the leaves' results by
     /// name.
     ///
-    /// `results` are those of [`Plan::leaves`], in that order; one that is missing (skipped, or
-    /// failed where that is allowed) reads as `null`. JSON is taken over as it stands, without
+    /// `results` are those of [`Plan::leaves`], in that order; one that is missing (skipped) reads
+    /// as `null`. What failed where that is allowed has left its error as its result. JSON is taken over as it stands, without
     /// being built; other results become text or an array of numbers, as everywhere.
     #[must_use]
     pub fn output(&self, results: &[Option<Bytes>]) -> Bytes {

@@ -5,6 +5,7 @@
 //! each is measured.
 
 mod backlog;
+mod batches;
 mod chance;
 mod child;
 mod children;
@@ -58,6 +59,8 @@ pub(crate) enum Bench {
     Chain(flows::Chain),
     /// Workflows of one task, then many, then one
     Fanout(flows::Fanout),
+    /// One batch, its items all submitted at once
+    Batch(batches::Batch),
     /// Workflows of one task that runs again and again
     Loop(flows::Loop),
     /// Workflows of one task for each element of an array
@@ -99,6 +102,7 @@ async fn measure(bench: &Bench, globals: &Globals) -> Result<Report, Failure> {
         Bench::Schedules(options) => schedules::report(options, globals).await,
         Bench::Chain(options) => flows::chain(options, globals).await,
         Bench::Fanout(options) => flows::fanout(options, globals).await,
+        Bench::Batch(options) => batches::report(options, globals).await,
         Bench::Loop(options) => flows::loops(options, globals).await,
         Bench::Map(options) => flows::maps(options, globals).await,
         Bench::Backlog(options) => backlog::report(options, globals).await,

@@ -45,7 +45,7 @@ pub(super) async fn follow(
     run.board.begin(handle.id());
     run.view.submitted(handle.id());
     run.listen(handle.id()).await?;
-    let workflow = run.to_the_end(handle.wait()).await?;
+    let workflow = run.watch(handle.wait()).await?;
     end(&workflow, output)
 }
 
@@ -63,7 +63,7 @@ struct Following<'a> {
 }
 
 impl Following<'_> {
-    async fn to_the_end(
+    async fn watch(
         &mut self,
         ended: impl Future<Output = Result<Workflow, paceline_client::WaitError>>,
     ) -> Result<Workflow, Failure> {

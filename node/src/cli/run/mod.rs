@@ -1,26 +1,32 @@
-//! `paceline run`: submits a workflow file, shows it live, and ends as it ends.
+//! `paceline run`: submits a workflow or batch file, shows it live, and ends as it ends.
 
+mod batch;
 mod board;
 mod follow;
 mod view;
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
-use paceline_types::WorkflowStatus;
-use paceline_types::workflow::Workflow;
+use paceline_client::Client;
+use paceline_types::batch::BatchDefinition;
+use paceline_types::workflow::{DefinitionError, Workflow};
+use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowStatus};
 
 use self::follow::follow;
 use super::connect::connect;
 use super::failure::{Failure, Kind};
+use super::mistakes::invalid;
 use super::options::{FileArgument, Globals, NodeOptions};
 use super::output::Output;
 use super::private_redis::PrivateRedis;
 use super::serve::{SHORT_DRAIN, Serving};
-use super::show;
 use super::signal::StopSignals;
 use super::time::span;
-use super::workflow::{definition, parse_input};
+use super::workflow::parse_input;
+use super::{show, source};
 
-/// A workflow file, and how to run it.
+/// A workflow or batch file, and how to run it.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -62,17 +68,16 @@ pub(crate) enum Watch {
 
 /// Carries the command out.
 pub(crate) async fn run(run: Run, globals: &Globals, output: Output) -> Result<(), Failure> {
-    let definition = definition(&run.file.file)?;
-    let input = parse_input(run.input.as_deref())?;
+    let work = Work::read(&run)?;
     let mut stop = StopSignals::catch()?;
     if !run.dev {
         let client = connect(globals).await?;
-        let work = follow(&client, definition, input, run.watch, output);
+        let (what, list) = (work.what(), work.list());
         return tokio::select! {
-            ended = work => ended,
+            ended = work.follow(&client, run.watch, output) => ended,
             () = stop.wait() => Err(Failure::new(
                 Kind::Outcome,
-                "interrupted; the workflow goes on, see `paceline workflow list`",
+                format!("interrupted; the {what} goes on, see `paceline {list}`"),
             )),
         };
     }
@@ -85,7 +90,7 @@ pub(crate) async fn run(run: Run, globals: &Globals, output: Output) -> Result<(
         let serving = Serving::start(&globals, &run.options, SHORT_DRAIN).await?;
         let client = connect(&globals).await?;
         let ended = tokio::select! {
-            ended = follow(&client, definition, input, run.watch, output) => ended,
+            ended = work.follow(&client, run.watch, output) => ended,
             failure = redis.ended() => Err(failure),
             () = stop.wait() => Err(Failure::new(Kind::Outcome, "interrupted")),
         };
@@ -95,6 +100,67 @@ pub(crate) async fn run(run: Run, globals: &Globals, output: Output) -> Result<(
     let ended = ended.await;
     redis.stop().await;
     ended
+}
+
+/// What a file holds.
+enum Work {
+    Workflow(Box<WorkflowDefinition>, Option<serde_json::Value>),
+    Batch(Box<BatchDefinition>),
+}
+
+impl Work {
+    /// Reads and validates the file.
+    fn read(run: &Run) -> Result<Work, Failure> {
+        let path = &run.file.file;
+        match source::work(path)? {
+            source::Work::Workflow(definition) => {
+                let mistakes = definition.validate(DEFAULT_MAX_PAYLOAD).err();
+                refuse(path, mistakes)?;
+                let input = parse_input(run.input.as_deref())?;
+                Ok(Work::Workflow(definition, input))
+            }
+            source::Work::Batch(definition) => {
+                let mistakes = definition.validate(DEFAULT_MAX_PAYLOAD).err();
+                refuse(path, mistakes)?;
+                if run.input.is_some() {
+                    let sentence =
+                        "a batch has no input: leave --input out, or give the items payloads";
+                    return Err(Failure::usage(sentence));
+                }
+                Ok(Work::Batch(definition))
+            }
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self {
+            Work::Workflow(..) => "workflow",
+            Work::Batch(_) => "batch",
+        }
+    }
+
+    fn list(&self) -> &'static str {
+        match self {
+            Work::Workflow(..) => "workflow list",
+            Work::Batch(_) => "batch list",
+        }
+    }
+
+    async fn follow(self, client: &Client, watch: Watch, output: Output) -> Result<(), Failure> {
+        match self {
+            Work::Workflow(definition, input) => {
+                follow(client, *definition, input, watch, output).await
+            }
+            Work::Batch(definition) => batch::follow(client, *definition, watch, output).await,
+        }
+    }
+}
+
+fn refuse(path: &Path, mistakes: Option<Vec<DefinitionError>>) -> Result<(), Failure> {
+    match mistakes {
+        Some(mistakes) => Err(invalid(path, &mistakes)),
+        None => Ok(()),
+    }
 }
 
 /// Prints the output, or fails as the workflow failed.

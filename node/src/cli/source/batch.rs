@@ -4,6 +4,7 @@
 //! read line by line, so that a hundred thousand items need no document that is as large as they
 //! are. Its path is relative to the batch file's folder.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,27 +14,31 @@ use paceline_types::batch::{BatchItem, MAX_ITEMS};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Failure, in_json, name_of, text, without_position};
+use super::{Failure, in_json, text, told, without_position};
 
 /// Mistakes of an items file that are told one by one.
 const MAX_MISTAKES: usize = 20;
 
 /// A batch from a JSON or YAML file, with its items. Read, not yet validated.
 pub(crate) fn batch(path: &Path) -> Result<BatchDefinition, Failure> {
-    let told = |problem: String| Failure::usage(format!("{}: {problem}", name_of(path)));
     let text = text(path)?;
-    let json = in_json(path, &text).map_err(told)?;
-    let Some((json, items)) = apart(&json).map_err(told)? else {
-        let definition = BatchDefinition::from_json(&json).map_err(|error| {
+    let json = in_json(path, &text).map_err(|problem| told(path, &problem))?;
+    of_json(path, json)
+}
+
+/// A batch from the JSON that a file holds or became.
+pub(super) fn of_json(path: &Path, json: Cow<'_, str>) -> Result<BatchDefinition, Failure> {
+    let told = |problem: String| told(path, &problem);
+    let Some((rest, items)) = apart(&json).map_err(told)? else {
+        return BatchDefinition::from_json(&json).map_err(|error| {
             let error = error.to_string();
             told(match json {
-                std::borrow::Cow::Borrowed(_) => error,
-                std::borrow::Cow::Owned(_) => without_position(&error),
+                Cow::Borrowed(_) => error,
+                Cow::Owned(_) => without_position(&error),
             })
-        })?;
-        return Ok(definition);
+        });
     };
-    let mut definition = BatchDefinition::from_json(&json)
+    let mut definition = BatchDefinition::from_json(&rest)
         .map_err(|error| told(without_position(&error.to_string())))?;
     definition.items = read_items(&beside(path, &items))?;
     Ok(definition)

@@ -7,7 +7,9 @@ use std::io::Read;
 use std::path::Path;
 
 use paceline_types::workflow::DefinitionError;
-use paceline_types::{ScheduleDefinition, WorkflowDefinition};
+use paceline_types::{BatchDefinition, ScheduleDefinition, WorkflowDefinition};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 pub(crate) use self::batch::batch;
 use super::failure::Failure;
@@ -50,12 +52,47 @@ pub(crate) fn schedule(path: &Path) -> Result<ScheduleDefinition, Failure> {
     read(path, ScheduleDefinition::from_json)
 }
 
+/// What a file describes.
+pub(crate) enum Work {
+    /// It has `tasks`.
+    Workflow(Box<WorkflowDefinition>),
+    /// It has an `item_task_type` or items, and no `tasks`.
+    Batch(Box<BatchDefinition>),
+}
+
+/// A workflow or a batch from a JSON or YAML file. Read, not yet validated.
+pub(crate) fn work(path: &Path) -> Result<Work, Failure> {
+    #[derive(Deserialize)]
+    struct Looked {
+        tasks: Option<IgnoredAny>,
+        item_task_type: Option<IgnoredAny>,
+        items: Option<IgnoredAny>,
+        items_file: Option<IgnoredAny>,
+    }
+    let text = text(path)?;
+    let json = in_json(path, &text).map_err(|problem| told(path, &problem))?;
+    let is_batch = serde_json::from_str(&json).is_ok_and(|looked: Looked| {
+        let of_batch = [looked.item_task_type, looked.items, looked.items_file];
+        looked.tasks.is_none() && of_batch.iter().any(Option::is_some)
+    });
+    if is_batch {
+        let definition = batch::of_json(path, json)?;
+        return Ok(Work::Batch(Box::new(definition)));
+    }
+    let definition = parse(path, &text, WorkflowDefinition::from_json);
+    let definition = definition.map_err(|problem| told(path, &problem))?;
+    Ok(Work::Workflow(Box::new(definition)))
+}
+
+fn told(path: &Path, problem: &str) -> Failure {
+    Failure::usage(format!("{}: {problem}", name_of(path)))
+}
+
 type FromJson<T> = fn(&str) -> Result<T, DefinitionError>;
 
 fn read<T>(path: &Path, from_json: FromJson<T>) -> Result<T, Failure> {
     let text = text(path)?;
-    parse(path, &text, from_json)
-        .map_err(|problem| Failure::usage(format!("{}: {problem}", name_of(path))))
+    parse(path, &text, from_json).map_err(|problem| told(path, &problem))
 }
 
 /// How messages call a file.

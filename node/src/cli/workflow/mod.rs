@@ -7,7 +7,7 @@ mod steer;
 use std::path::Path;
 
 use clap::Subcommand;
-use paceline_types::workflow::{DefinitionError, Workflow as Record};
+use paceline_types::workflow::Workflow as Record;
 use paceline_types::{DEFAULT_MAX_PAYLOAD, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use serde::Serialize;
 
@@ -15,7 +15,8 @@ use self::graph::Graph;
 use self::result::Outcome;
 use self::steer::Signal;
 use super::connect::connect;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
+use super::mistakes::{invalid, tell_validated};
 use super::options::{FileArgument, Globals, PageOptions};
 use super::output::Output;
 use super::{show, source};
@@ -96,18 +97,6 @@ struct Workflows<'a> {
     next: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Validated {
-    valid: bool,
-    errors: Vec<Mistake>,
-}
-
-#[derive(Serialize)]
-struct Mistake {
-    path: String,
-    problem: String,
-}
-
 /// Carries the command out.
 pub(crate) async fn run(
     command: Workflow,
@@ -170,46 +159,7 @@ pub(crate) fn parse_input(input: Option<&str>) -> Result<Option<serde_json::Valu
 
 fn validate(path: &Path, output: Output) -> Result<(), Failure> {
     let definition = source::definition(path)?;
-    let mistakes = definition
-        .validate(DEFAULT_MAX_PAYLOAD)
-        .err()
-        .unwrap_or_default();
-    if mistakes.is_empty() {
-        let valid = Validated {
-            valid: true,
-            errors: Vec::new(),
-        };
-        let tasks = definition.tasks.len();
-        let name = source::name_of(path);
-        return output.either(&valid, || format!("{name} is valid: {tasks} tasks"));
-    }
-    if output.is_json() {
-        let errors = mistakes.iter().map(|mistake| Mistake {
-            path: mistake.path.clone(),
-            problem: mistake.problem.clone(),
-        });
-        output.json(&Validated {
-            valid: false,
-            errors: errors.collect(),
-        })?;
-    }
-    Err(invalid(path, &mistakes))
-}
-
-fn invalid(path: &Path, mistakes: &[DefinitionError]) -> Failure {
-    let name = source::name_of(path);
-    let sentence = match mistakes {
-        [mistake] => format!("{name} is not valid: {mistake}"),
-        mistakes => {
-            let lines: String = mistakes
-                .iter()
-                .map(|mistake| format!("\n  {mistake}"))
-                .collect();
-            format!(
-                "{name} is not valid, it has {} mistakes:{lines}",
-                mistakes.len()
-            )
-        }
-    };
-    Failure::new(Kind::Usage, sentence)
+    let mistakes = definition.validate(DEFAULT_MAX_PAYLOAD).err();
+    let size = format!("{} tasks", definition.tasks.len());
+    tell_validated(path, &mistakes.unwrap_or_default(), &size, output)
 }

@@ -2,7 +2,7 @@
 
 use paceline_types::workflow::{TaskDefinition, TaskKind, WorkflowDefinition, WorkflowHooks};
 
-use super::tasks::forget;
+use super::routes::forget;
 
 /// Definitions with one thing less each.
 #[must_use]

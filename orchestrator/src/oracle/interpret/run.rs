@@ -247,13 +247,13 @@ impl Machine<'_> {
         }
         self.told.status = WorkflowStatus::Completed;
         self.told.output = match &*leaves {
-            [leaf] => self.output_of(*leaf),
+            [leaf] => self.value_of(*leaf),
             leaves => leaves
                 .iter()
                 .map(|&leaf| {
                     (
                         self.tasks[leaf].definition.name.clone(),
-                        self.output_of(leaf),
+                        self.value_of(leaf),
                     )
                 })
                 .collect::<serde_json::Map<_, _>>()
@@ -262,13 +262,6 @@ impl Machine<'_> {
         self.hook(Hook::Success);
         self.hook(Hook::Exit);
         Ok(self.told)
-    }
-
-    fn output_of(&self, leaf: usize) -> Value {
-        match self.kind(leaf) {
-            Some(Kind::FailedAllowed) => Value::Null,
-            _ => self.value_of(leaf),
-        }
     }
 
     fn check_bound(&self) -> Result<(), Unfit> {

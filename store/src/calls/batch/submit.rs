@@ -59,15 +59,15 @@ impl Store {
         definition: &BatchDefinition,
         plan: &BatchPlan,
     ) -> Result<bool, StoreError> {
+        use futures::future::FutureExt as _;
         use futures::stream::{StreamExt as _, TryStreamExt as _};
         for _ in 0..MAX_TRIES {
-            let calls = portions(&definition.items);
-            let staged = futures::stream::iter(
-                calls
-                    .into_iter()
-                    .map(|(first, items)| self.stage_batch(id, plan, first, items)),
-            );
-            staged
+            let calls = portions(&definition.items).into_iter();
+            // Boxed, since the compiler cannot see that the whole is `Send` otherwise.
+            let calls: Vec<_> = calls
+                .map(|(first, items)| self.stage_batch(id, plan, first, items).boxed())
+                .collect();
+            futures::stream::iter(calls)
                 .buffer_unordered(IN_FLIGHT)
                 .try_collect::<()>()
                 .await?;

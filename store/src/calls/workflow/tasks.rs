@@ -162,14 +162,13 @@ pub(super) fn task_view(
         Some(Found::Concluded(at)) => view.finished_at = Some(*at),
         None => {}
     }
-    if definition.is_some_and(|task| task.child_workflow_def.is_some()) && began(record) {
-        let (iteration, shards) = (record.iteration(), stored.header.shards);
-        view.child_workflow_id = Some(WorkflowId::of_child(
-            id,
-            placed.index,
-            iteration,
-            shards.max(1),
-        ));
+    let child = definition.and_then(|task| task.child_workflow_def.as_ref());
+    if let Some(child) = child.filter(|_| began(record)) {
+        let (iteration, shards) = (record.iteration(), stored.header.shards.max(1));
+        view.child_workflow_id = Some(match child.has_limits() {
+            true => WorkflowId::of_child_beside(id, placed.index, iteration),
+            false => WorkflowId::of_child(id, placed.index, iteration, shards),
+        });
     }
     match placed.section.map(|section| (section.base, &section.body)) {
         Some((_, SectionBody::Subflow(tasks))) => {
@@ -199,7 +198,8 @@ fn tell_record(view: &mut TaskState, record: &TaskRecord) {
     view.iteration = record.iteration();
     view.error = record.error().map(str::to_owned);
     view.status = record.final_status().unwrap_or(match record {
-        TaskRecord::Again { .. } => JobStatus::Pending,
+        // Its turn has not come, as that of a task without a record.
+        TaskRecord::Again { .. } => view.status,
         _ => JobStatus::Running,
     });
     match record {

@@ -1,6 +1,6 @@
 //! As a digraph of Graphviz.
 
-use super::graph::{Graph, Link, Look, Node, Shape, framed};
+use super::model::{Graph, Link, Look, Node, Shape, framed};
 
 /// The whole text.
 pub(super) fn render(graph: &Graph) -> String {

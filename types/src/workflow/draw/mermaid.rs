@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::graph::{Graph, Link, Look, Node, Shape};
+use super::model::{Graph, Link, Look, Node, Shape};
 
 /// The whole text.
 pub(super) fn render(graph: &Graph) -> String {
     let mut text = String::from("flowchart TD\n");
-    let framed = super::graph::framed(graph);
+    let framed = super::model::framed(graph);
     for node in (0..graph.nodes.len()).filter(|node| !framed.contains(node)) {
         line(&mut text, 1, &node_text(graph, node));
     }

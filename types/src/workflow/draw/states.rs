@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Edge, Graph, Link, Look, Node, Shape};
+use super::model::{Edge, Graph, Link, Look, Node, Shape};
 use crate::JobStatus;
 use crate::workflow::{Hook, TaskKind, TaskState, Workflow};
 
 impl Graph {
     /// The same graph in the colours of how an instance of it stands, with the tasks that came to it
-    /// in frames of their own. Elements of maps are counted, not drawn.
+    /// in frames of their own. Elements of maps are counted, not drawn; the tasks of its children,
+    /// which are instances of their own, have no colours.
     #[must_use]
     pub fn with_states(self, workflow: &Workflow) -> Graph {
         self.with(&workflow.tasks, &workflow.hook_states)
@@ -113,7 +114,7 @@ impl Graph {
 /// Of a task whose definition came while the instance ran.
 fn added_node(state: &TaskState) -> Node {
     let shape = match state.kind {
-        TaskKind::Static if state.child_workflow_id.is_some() => Shape::Child,
+        TaskKind::Static if state.task_type.is_none() => Shape::Child,
         TaskKind::Static => Shape::Job,
         TaskKind::Condition => Shape::Condition,
         TaskKind::Subflow => Shape::Subflow,

@@ -222,8 +222,13 @@ fn formats_read_back() {
 }
 
 fn state(name: &str, status: crate::JobStatus) -> super::super::TaskState {
+    use super::super::{TaskKind, TaskState};
+
     let name = crate::TaskName::new(name).expect("name");
-    super::super::TaskState::new(name, super::super::TaskKind::Static, status)
+    TaskState {
+        task_type: Some(crate::TaskType::new("t").expect("name")),
+        ..TaskState::new(name, TaskKind::Static, status)
+    }
 }
 
 /// Also what no definition says: how often a task ran, and the tasks that came to the instance.
@@ -271,6 +276,7 @@ fn an_instance_is_drawn_over_its_definition() {
         },
         TaskState {
             generated_by: Some(named("p")),
+            task_type: None,
             ..state("inner", JobStatus::Pending)
         },
         TaskState {
@@ -295,10 +301,10 @@ fn an_instance_is_drawn_over_its_definition() {
             r#"n2[/"m<br/>for each#58; t<br/>2/3, 1 failed"/]:::running"#,
             r#"n3(["on_exit<br/>t"]):::queued"#,
             r#"subgraph f0 ["added by g"]"#,
-            r#"n4{{"p<br/>attempt 2"}}:::failed"#,
-            r#"n5["q"]:::skipped"#,
+            r#"n4{{"p<br/>t<br/>attempt 2"}}:::failed"#,
+            r#"n5["q<br/>t"]:::skipped"#,
             r#"subgraph f1 ["added by p"]"#,
-            r#"n6["inner"]:::waiting"#,
+            r#"n6[["inner"]]:::waiting"#,
             "end",
             "end",
             r#"n0 -->|"0"| n1"#,

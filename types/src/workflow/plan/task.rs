@@ -69,6 +69,8 @@ pub enum Work {
     Child {
         /// Its definition, as JSON.
         definition: Bytes,
+        /// It lives in the shard of its parent, since jobs of it count against limits.
+        beside: bool,
     },
     /// No job: waits for a signal.
     Signal {
@@ -240,7 +242,7 @@ impl PlannedTask {
             .map(|(key, value)| key.len() + value.len() + 64)
             .sum();
         let work = match &self.work {
-            Work::Child { definition } => definition.len(),
+            Work::Child { definition, .. } => definition.len(),
             Work::Map { items, .. } => match items {
                 Some(MapItems::Given(items)) => items.len(),
                 Some(MapItems::Rendered(template)) => template.footprint(),

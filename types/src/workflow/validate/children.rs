@@ -36,6 +36,7 @@ impl Reader<'_> {
         match serde_json::to_vec(child) {
             Ok(definition) => Some(Work::Child {
                 definition: Bytes::from(definition),
+                beside: child.has_limits(),
             }),
             Err(error) => {
                 self.wrong_in(place, FIELD, format!("cannot be written as JSON: {error}"));

@@ -204,6 +204,12 @@ pub(super) const STEPS: &[Step] = &[
         )],
     },
     Step {
+        workload: "batch",
+        whole: "--runs 7",
+        short: "--items 500",
+        marks: &[ratio("batch_items_per_s", "batch_r2", AtLeast, 0.22, 0.30)],
+    },
+    Step {
         workload: "chain --one",
         whole: "--runs 3",
         short: "--count 3",

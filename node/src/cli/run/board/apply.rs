@@ -118,10 +118,7 @@ impl Board {
             _ => None,
         };
         let path = self.flows.get(flow).map_or("", |flow| &flow.path);
-        let path = match path.strip_suffix('/') {
-            Some(path) => path,
-            None => "workflow",
-        };
+        let path = path.strip_suffix('/').unwrap_or("workflow");
         changes.extend(said.map(|said| Change::Notice(format!("{path} {said}"))));
         changes
     }

@@ -36,7 +36,7 @@ impl Kind {
     /// What a reading says that a task is.
     pub(in crate::cli::run) fn of_state(task: &TaskState) -> Kind {
         match task.kind {
-            TaskKind::Static if task.child_workflow_id.is_some() => Kind::Child,
+            TaskKind::Static if task.task_type.is_none() => Kind::Child,
             TaskKind::Static => Kind::Job,
             TaskKind::Condition => Kind::Condition,
             TaskKind::Subflow => Kind::Subflow,

@@ -8,7 +8,7 @@ use super::words::message;
 use crate::cli::run::board::{Board, Row, Status};
 
 /// How often the clock of a running task moves.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(in crate::cli::run) const TICK: Duration = Duration::from_millis(100);
 
 /// Lines at the most; tasks that come when there are so many are counted in one more.
 const MOST_LINES: usize = 40;
@@ -112,9 +112,11 @@ impl Rows {
         }
     }
 
+    /// Those for which there was no room; one that is only not placed yet gets its line soon.
     fn count_more(&mut self, board: &Board) {
-        let hidden = board.rows().iter().enumerate();
-        let hidden = hidden.filter(|(index, _)| !matches!(self.bars.get(*index), Some(Some(_))));
+        let rows = board.rows().iter().enumerate();
+        let hidden = rows
+            .filter(|(index, row)| row.placed && !matches!(self.bars.get(*index), Some(Some(_))));
         let (mut count, mut ended) = (0, 0);
         for (_, row) in hidden {
             count += 1;
@@ -162,7 +164,7 @@ fn moving(width: usize) -> ProgressStyle {
     ))
 }
 
-pub(super) fn style(template: &str) -> ProgressStyle {
+pub(in crate::cli::run) fn style(template: &str) -> ProgressStyle {
     // The templates are written here; a wrong one would show the usual bar.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

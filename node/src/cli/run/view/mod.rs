@@ -9,7 +9,8 @@ use std::io::IsTerminal;
 use indicatif::ProgressBar;
 use paceline_types::{Event, WorkflowId};
 
-use self::live::{Rows, TICK, style};
+use self::live::Rows;
+pub(super) use self::live::{TICK, style};
 use self::words::{TEXT_WIDTH, message};
 use super::Watch;
 use super::board::{Board, Change, Elements, Kind, Row, Status};
@@ -162,8 +163,8 @@ impl Lines {
     /// and of what was found otherwise, what no event had told.
     fn is_news(&mut self, index: usize, row: &Row, event: Option<&Event>) -> bool {
         let (is_map, step) = match &row.kind {
-            Kind::Map(elements) => (true, step_of(elements)),
-            _ => (false, 0),
+            Kind::Map(elements) if row.status == Status::Running => (true, step_of(elements)),
+            kind => (matches!(kind, Kind::Map(_)), 0),
         };
         let now = Told {
             status: row.status,

@@ -43,7 +43,7 @@ fn child_workflows_are_nested_sixteen_deep_at_most() {
         definition
     };
     let plan = accepted(&nested(16));
-    let Work::Child { definition } = &plan.task(0).work else {
+    let Work::Child { definition, .. } = &plan.task(0).work else {
         panic!("{plan:?}");
     };
     let text = std::str::from_utf8(definition).expect("text");
