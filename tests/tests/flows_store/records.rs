@@ -150,9 +150,10 @@ async fn a_section_replaces_the_one_before() {
     assert_eq!(hand.stored(id).await.sections, expected);
 }
 
-/// Row 89: a result that was left is never another one.
+/// Rows 68 and 89: a conclusion takes the place of what a job answered, which was of no use then; never
+/// of another conclusion.
 #[tokio::test]
-async fn a_conclusion_does_not_take_the_place_of_a_result() {
+async fn a_conclusion_takes_the_place_of_an_answer_alone() {
     let hand = Hand::new().await;
     let id = hand.begin(&plain(&["a", "b"])).await;
     let node = hand.node().await;
@@ -162,7 +163,7 @@ async fn a_conclusion_does_not_take_the_place_of_a_result() {
     .await;
     let run = hand.turn(node, &[], 1).await.pop().unwrap();
     hand.complete(node, &run, "\"first\"").await;
-    for (task, value, left) in [(0, "1", "\"first\""), (1, "2", "2"), (1, "3", "2")] {
+    for (task, value, left) in [(0, "1", "1"), (1, "2", "2"), (1, "3", "2")] {
         let job = JobId::of_task(id, task, 0);
         let conclusion = (job, Left::Value(value.to_owned()));
         hand.commit(id, |next| next.conclusions = vec![conclusion])

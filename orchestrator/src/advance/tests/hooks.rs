@@ -117,6 +117,20 @@ fn an_outcome_waits_for_room_for_its_hook() {
     ]);
 }
 
+/// W24: the same of an outcome that is a failure.
+#[test]
+fn a_failure_waits_for_room_for_its_hook() {
+    let mut run = Run::new("#failure a").limited(1);
+    run.after(&["start"]);
+    run.limit = 0;
+    run.script(&["dead a boom => more ! task.failed a (boom)"]);
+    run.limit = 1;
+    run.script(&[
+        "continue => close failed, run __hook.on_failure ! failed (task a failed: boom), \
+         hook.dispatched __hook.on_failure",
+    ]);
+}
+
 /// A retry by hand while hooks are still to come: they are called at once, and the next outcome
 /// has its own.
 #[test]

@@ -59,6 +59,18 @@ fn a_wait_may_time_out() {
     assert_eq!(run.open(), ["z"]);
 }
 
+/// Row 84, W27: a moment that an earlier start waited for ends no later one.
+#[test]
+fn an_alarm_of_an_earlier_start_is_late() {
+    use crate::ports::Alarm;
+    use crate::transition::{Late, Refusal};
+    let mut run = Run::new("w!go/1h b");
+    run.after(&["start", "dead b boom", "retry", "signal 1 no"]);
+    let ring = |iteration| Event::Rang(Alarm::Signal { task: 0, iteration });
+    assert_eq!(run.apply(&ring(0)), Err(Refusal::Late(Late::Disarmed)));
+    assert!(run.apply(&ring(1)).is_ok());
+}
+
 /// Rows 84 and 86: a workflow that ends stops waiting at once; the signals stay.
 #[test]
 fn an_end_ends_the_wait() {
