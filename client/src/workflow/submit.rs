@@ -44,6 +44,14 @@ impl WorkflowSubmitError {
     }
 }
 
+/// A workflow as it is stored.
+struct Written {
+    definition: Vec<u8>,
+    input: Option<Vec<u8>>,
+    /// The one that its limits lead to.
+    shard: Option<ShardIndex>,
+}
+
 impl Client {
     /// Validates a workflow and submits it. On `Ok` it is accepted, and the leader begins it.
     ///
@@ -69,7 +77,11 @@ impl Client {
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
     ) -> Result<WorkflowHandle, WorkflowSubmitError> {
-        let (definition, input, shard) = self.written(definition, input)?;
+        let Written {
+            definition,
+            input,
+            shard,
+        } = self.written(definition, input)?;
         let id = new_workflow_id(shard.unwrap_or_else(|| self.spread()));
         self.store()
             .submit_workflow(id, &definition, input.as_deref())
@@ -77,13 +89,12 @@ impl Client {
         Ok(self.workflow_handle(id))
     }
 
-    /// The definition and the input as they are stored, and the shard that its limits lead to; apart, so that what is not `Send` is
-    /// gone before anything is awaited.
+    /// What is stored; apart, so that what is not `Send` is gone before anything is awaited.
     fn written(
         &self,
         definition: impl IntoDefinition,
         input: Option<serde_json::Value>,
-    ) -> Result<(Vec<u8>, Option<Vec<u8>>, Option<ShardIndex>), WorkflowSubmitError> {
+    ) -> Result<Written, WorkflowSubmitError> {
         let limit = self.max_payload();
         let definition = definition
             .into_definition()
@@ -104,7 +115,11 @@ impl Client {
         if size > limit {
             return Err(WorkflowSubmitError::InputTooLarge { size, limit });
         }
-        Ok((definition, input, shard))
+        Ok(Written {
+            definition,
+            input,
+            shard,
+        })
     }
 
     /// Every mistake of a definition, with its place; none when it would be accepted. Asks
