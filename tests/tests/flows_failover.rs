@@ -93,7 +93,7 @@ async fn finish(client: &Client, handles: &[WorkflowHandle]) {
     for handle in handles {
         for _ in 0..2 {
             let sent = client
-                .signal(handle.id(), "approved", &json!({ "by": "me" }))
+                .signal(handle.id(), "approved", json!({ "by": "me" }))
                 .key("once")
                 .await;
             drop(sent);

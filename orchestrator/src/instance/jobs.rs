@@ -30,7 +30,7 @@ impl Instance {
     }
 
     /// The job of a task's start, ready to be made; none if it has no task of this index, or one
-    /// that runs no job. Elements of maps have none here: see [`Instance::element_job`].
+    /// that runs no job. Elements of maps have none here.
     #[must_use]
     pub fn task_job(&self, index: u32, iteration: u32) -> Option<TaskJob> {
         let (plan, _, place) = self.place(index)?;

@@ -27,7 +27,7 @@ pub(crate) struct Graph {
 /// Languages of pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For Markdown, and https://mermaid.live
+    /// For Markdown, and the editors that draw Mermaid
     #[default]
     Mermaid,
     /// For Graphviz: dot -Tsvg
