@@ -61,7 +61,7 @@ local function purge_workflow(id, packet)
   if scan[1] == '0' and from ~= '0' then
     -- A server that was restarted meanwhile has another order: then the walk begins again.
     local own = 0
-    local names = { 'r', 's', 'c', 'd', 'e', 'x', 'p', 'z', 'o', 'f', 'k', 'y', 'gn' }
+    local names = { 'r', 's', 'c', 'd', 'e', 'x', 'p', 'z', 'o', 'f', 'k', 'y', 'gn', 'l' }
     for _, value in ipairs(redis.call('HMGET', record, unpack(names))) do
       if value then own = own + 1 end
     end
@@ -70,6 +70,10 @@ local function purge_workflow(id, packet)
   if more or scan[1] ~= '0' then
     redis.call('HSET', record, 'p', scan[1])
     return false
+  end
+  local line = redis.call('HGET', record, 'l')
+  if line and redis.call('HGET', prefix .. 'lines', line) == id then
+    redis.call('HDEL', prefix .. 'lines', line)
   end
   redis.call('UNLINK', record, prefix .. 'wd:' .. id, prefix .. 'sg:' .. id, prefix .. 'sk:' .. id,
     prefix .. 'sk:' .. id .. ':due')

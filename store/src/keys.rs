@@ -56,6 +56,8 @@ pub(crate) struct Keys {
     /// Hash: lane to how many jobs wait in it, and lane and `,` to how many jobs of its oldest
     /// entry were claimed already.
     pub(crate) waiting: String,
+    /// Hash: the first instance of a line of continued workflows to the newest.
+    pub(crate) lines: String,
     /// Sorted set: workflows that have not ended, by creation.
     pub(crate) active_workflows: String,
     /// Set: workflows with effects left over from a full commit.
@@ -117,6 +119,7 @@ impl Keys {
             audited: key("audited"),
             lanes: key("lanes"),
             waiting: key("waiting"),
+            lines: key("lines"),
             active_workflows: key("workflows:active"),
             unfinished_workflows: key("workflows:unfinished"),
             alarms: key("workflows:alarms"),

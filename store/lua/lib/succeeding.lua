@@ -8,9 +8,14 @@ local function succeed(from, to, job)
   local length, text = string.match(definition, '^(%d+)\n()')
   local state = read_state(job)
   local input = state and string.match(state, '^C[^\n]*\n(.*)$') or ''
-  local origin, cancelled = unpack(redis.call('HMGET', prefix .. 'wf:' .. from, 'o', 'k'))
+  local origin, cancelled, line = unpack(redis.call('HMGET', prefix .. 'wf:' .. from, 'o', 'k', 'l'))
   local made = accept_workflow(to, string.sub(definition, 1, text - 1 + tonumber(length)) .. input,
     'P {"stage":"pending"}', origin or '', from)
+  if made then
+    -- Whoever knows the first of the line alone finds the newest, however old the first is.
+    redis.call('HSET', prefix .. 'wf:' .. to, 'l', line or from)
+    redis.call('HSET', prefix .. 'lines', line or from, to)
+  end
   if made and cancelled then
     -- Somebody was promised that it ends, and the leader hears of that only now.
     redis.call('HSET', prefix .. 'wf:' .. to, 'k', cancelled)

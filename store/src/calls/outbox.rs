@@ -2,6 +2,7 @@
 //! it is for, and taken out then. Each delivery may come twice, and does nothing the second time.
 
 use bytes::Bytes;
+use paceline_types::id::ID_LEN;
 use paceline_types::workflow::Origin;
 use paceline_types::{JobId, MAX_PAYLOAD_CEILING, ShardIndex, WorkflowId};
 
@@ -119,7 +120,7 @@ impl Store {
     /// When there was no answer.
     pub async fn child_phases(&self, ids: &[WorkflowId]) -> Result<Vec<ChildPhase>, StoreError> {
         let mut phases = vec![ChildPhase::Missing; ids.len()];
-        let mut newest = ids.to_vec();
+        let mut newest = self.newest_of(ids).await?;
         let mut open: Vec<usize> = (0..ids.len()).collect();
         while !open.is_empty() {
             let mut continued = Vec::new();
@@ -152,9 +153,34 @@ impl Store {
         Ok(phases)
     }
 
+    /// The newest instance of each line that begins with one of these; itself where it did not go on
+    /// as another. The first of a line may be past its retention.
+    async fn newest_of(&self, firsts: &[WorkflowId]) -> Result<Vec<WorkflowId>, StoreError> {
+        let mut newest = firsts.to_vec();
+        for (shard, indices) in by_shard(firsts.iter().map(|first| first.shard())) {
+            let mut command = redis::cmd("HMGET");
+            command.arg(&self.keys(shard)?.lines);
+            for &index in &indices {
+                command.arg(firsts[index].bare(&mut [0; ID_LEN]) as &str);
+            }
+            let mut found = Reply::list("HMGET", self.link.command(&command).await?)?;
+            for index in indices {
+                if let Ok(id) = WorkflowId::from_bare(&found.text()?) {
+                    newest[index] = id;
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    async fn newest_of_line(&self, first: WorkflowId) -> Result<WorkflowId, StoreError> {
+        let newest = self.newest_of(&[first]).await?;
+        Ok(newest.first().copied().unwrap_or(first))
+    }
+
     /// Cancels an instance, or what it goes on as.
     async fn cancel_line(&self, first: WorkflowId, reason: &str) -> Result<(), StoreError> {
-        let mut id = first;
+        let mut id = self.newest_of_line(first).await?;
         loop {
             match self.cancel_workflow(id, reason).await {
                 Err(CallError::Refused(WorkflowRefusal::Continued(next))) => id = next,
@@ -167,7 +193,7 @@ impl Store {
     /// Tells the parent of a child that was there already how it ended, if it has.
     async fn tell_again(&self, first: WorkflowId) -> Result<(), StoreError> {
         use paceline_types::workflow::Stage;
-        let mut id = first;
+        let mut id = self.newest_of_line(first).await?;
         loop {
             let loaded = self.load_workflows(id.shard(), &[id]).await?.pop();
             let Some(stored) = loaded.flatten() else {

@@ -1,13 +1,16 @@
 //! After its retention nothing of a workflow is left.
 
-use paceline_store::calls::commit::Alarm;
+use paceline_store::calls::commit::{Alarm, ChildOf, Post};
+use paceline_store::calls::inbox::InboxItem;
+use paceline_store::calls::outbox::ChildPhase;
 use paceline_tests::shared_redis;
-use paceline_types::workflow::{Hook, Section, SectionBody, Stage, TaskRecord};
+use paceline_types::workflow::{Hook, Origin, Section, SectionBody, Stage, TaskRecord};
 use paceline_types::{IdempotencyKey, JobId, ShardIndex, SignalName, Tag, WorkflowId};
 use redis::AsyncTypedCommands;
 use redis::aio::MultiplexedConnection;
+use serde_json::value::to_raw_value;
 
-use crate::{Hand, LONG, Left, at, completed, dispatched, failed, plain};
+use crate::{Hand, LONG, Left, at, completed, dispatched, failed, name, plain};
 
 /// Keys of a shard that stay, whatever ran.
 const FIXED: [&str; 11] = [
@@ -168,4 +171,67 @@ async fn a_workflow_whose_hooks_run_is_not_removed() {
     hand.sweep().await;
     assert_eq!(hand.store.workflow(id).await.unwrap(), None);
     assert_eq!(hand.left_over(&mut raw).await, [] as [&str; 0]);
+}
+
+/// Rows 74, 86 and 87: a child whose first instance is past its retention is not begun again while it
+/// goes on as another, which is found, cancelled and told all the same.
+#[tokio::test]
+async fn a_line_outlives_its_first_instance() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let parent = hand.begin(&plain(&["a", "b"])).await;
+    hand.commit(parent, |next| next.tasks = vec![(1, dispatched(0))])
+        .await;
+    let child = WorkflowId::of_child(parent, 1, 0, 1);
+    let spawn = Post::Spawn {
+        child,
+        definition: to_raw_value(&plain(&["only"])).unwrap(),
+        input: None,
+        of: ChildOf {
+            origin: Origin {
+                parent,
+                task: 1,
+                iteration: 0,
+                depth: 1,
+            },
+            name: name("b"),
+        },
+    };
+    hand.store.deliver(&spawn).await.unwrap();
+    let mut from = child;
+    for page in 0..3 {
+        let (to, job) = (from.of_successor(), JobId::of_task(from, 0, 0));
+        hand.commit(from, |next| {
+            next.conclusions = vec![(job, Left::Value(page.to_string()))];
+            next.header = Some(at(Stage::Continued { to }));
+            next.successor = Some((to, job));
+            (next.close, next.retire) = (true, true);
+        })
+        .await;
+        hand.age(&mut raw, from).await;
+        hand.sweep().await;
+        assert!(hand.store.workflow(from).await.unwrap().is_none());
+        from = to;
+    }
+    let phases = async || hand.store.child_phases(&[child]).await.unwrap();
+    assert_eq!(phases().await, [ChildPhase::Unfinished]);
+    hand.store.deliver(&spawn).await.unwrap();
+    assert!(hand.store.workflow(child).await.unwrap().is_none());
+    let reason = "its parent ends".to_owned();
+    let cancel = Post::Cancel {
+        child,
+        reason: reason.clone(),
+    };
+    hand.store.deliver(&cancel).await.unwrap();
+    let workflow = from;
+    let last = hand.inbox(0).await.pop().unwrap();
+    assert_eq!(last, InboxItem::Cancel { workflow, reason });
+
+    hand.close(from, Stage::Completed).await;
+    assert_eq!(phases().await, [ChildPhase::Ended]);
+    hand.age(&mut raw, from).await;
+    hand.sweep().await;
+    assert_eq!(phases().await, [ChildPhase::Missing]);
+    let left = hand.left_over(&mut raw).await;
+    assert!(!left.contains(&"lines".to_owned()), "{left:?}");
 }
