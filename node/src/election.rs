@@ -11,8 +11,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use paceline_orchestrator::instance::Limits;
 use paceline_orchestrator::leader::{self, Leader};
 use paceline_orchestrator::term::Tenure;
+use paceline_orchestrator::workflows;
 use paceline_store::calls::leadership::Lock;
 use paceline_store::{CallError, StoreError};
 use paceline_types::{NodeId, ShardIndex};
@@ -180,7 +182,17 @@ impl Candidate {
         tracing::info!(node = %me, shard = %self.shard, term = number, "leading");
         self.metrics.leader.set(1.0);
         self.kit.set_lead(self.shard, Some(number));
-        let leader = Leader::new(Arc::new(ports), bell, leader::Options::default());
+        let limits = Limits {
+            max_payload: self.kit.options.max_payload,
+        };
+        let options = leader::Options {
+            workflows: workflows::Options {
+                limits,
+                ..workflows::Options::default()
+            },
+            ..leader::Options::default()
+        };
+        let leader = Leader::new(Arc::new(ports), bell, options);
         let _census = Census::start(&self.kit, self.shard);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut leading = tokio::spawn(leader.run(term, async move {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use paceline_client::{Step, Tasks, WorkflowBuilder};
 use paceline_node::Context;
 use paceline_tests::{Env, Gate, SOON, Serve, eventually, feature_test};
-use paceline_types::{Bytes, JobError};
+use paceline_types::{Bytes, JobError, WorkflowStatus};
 use serde_json::{Value, json};
 
 use crate::{Scene, begun, count, echo, failing, held, place, task, tasks, tried};
@@ -39,6 +39,19 @@ feature_test! {
             assert!(states.contains(&format!("{name} completed")), "{states:?}");
         }
         scene.stop().await;
+    }
+
+    /// Contract row 89: what a map may come to is what its nodes are built for.
+    async fn the_payload_limit_of_the_nodes_holds_for_what_the_leader_composes(env: Env) {
+        let text = "x".repeat(50 * 1024);
+        for (limit, fits) in [(1 << 20, true), (256 << 10, false)] {
+            let scene = Scene::with(&env, |node| node.max_payload(limit)).await;
+            let map = Step::map("each", "echo").items(json!([1, 2, 3, 4, 5, 6])).payload(&text);
+            let handle = scene.submit(WorkflowBuilder::new("large").task(map), Value::Null).await;
+            let ended = crate::ended(&handle).await.unwrap();
+            assert_eq!(ended.status == WorkflowStatus::Completed, fits, "{:?}", ended.error);
+            scene.stop().await;
+        }
     }
 
     /// Contract row 73: none are as good as any; what they can be is what tasks can be.
