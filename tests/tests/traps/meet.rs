@@ -61,7 +61,7 @@ feature_test! {
                 _ => {}
             }
         }
-        assert!(suspended > 3, "{suspended}");
+        assert!(suspended > 0, "it was never suspended");
         bench.stop().await;
     }
 }
