@@ -28,6 +28,7 @@ mod node_process;
 mod port;
 mod process;
 mod proxy;
+mod repeater;
 mod ride;
 mod seed;
 mod servers;
@@ -37,9 +38,10 @@ mod work;
 pub use crate::bench::Bench;
 pub use crate::env::{Backend, Env, run_feature, shared_redis, unique_namespace};
 pub use crate::history::History;
-pub use crate::node_process::NodeProcess;
+pub use crate::node_process::{NodeProcess, leading};
 pub use crate::process::{Finished, Process, Program, Source, http_get};
 pub use crate::proxy::{Fault, Happened, Proxy, Request, Tally};
+pub use crate::repeater::{Repeater, inboxes_empty, parked};
 pub use crate::ride::{
     CLUSTER_SHARDS, Gate, Look, Notes, Pen, Ride, SOON, Serve, attempts, log, notes, open, story,
 };

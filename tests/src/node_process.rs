@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::port::PortLease;
 use crate::process::{Process, Program, http_get};
 use crate::wait::eventually;
+use crate::work::PATIENCE;
 
 /// For a start on a busy machine, with connections, scripts and registration.
 const START: Duration = Duration::from_secs(20);
@@ -69,6 +70,28 @@ impl NodeProcess {
         let (_, text) = answer.unwrap_or_else(|error| panic!("no metrics of {self:?}: {error}"));
         sum(&text, name)
     }
+}
+
+/// The index of the one process that says it leads.
+///
+/// One that just woke up may still say so for a moment, beside the one that does lead.
+///
+/// # Panics
+/// None does, or several do, for too long; or one of them does not answer.
+pub async fn leading(nodes: &[NodeProcess]) -> usize {
+    eventually("one node leads", PATIENCE, async || {
+        let mut leading = Vec::new();
+        for (index, node) in nodes.iter().enumerate() {
+            if node.metric("paceline_leader").await == Some(1.0) {
+                leading.push(index);
+            }
+        }
+        match leading[..] {
+            [index] => Ok(index),
+            _ => Err(leading),
+        }
+    })
+    .await
 }
 
 impl Deref for NodeProcess {

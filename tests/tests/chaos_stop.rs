@@ -6,7 +6,7 @@ use std::time::Duration;
 use paceline_client::{Client, Step, WorkflowBuilder};
 use paceline_store::calls::leadership::Lock;
 use paceline_store::{RedisUrl, Store, StoreOptions};
-use paceline_tests::{History, NodeProcess, RedisServer, eventually};
+use paceline_tests::{History, NodeProcess, RedisServer, eventually, leading};
 use paceline_types::{ShardIndex, WorkflowId, WorkflowStatus};
 
 /// How often the leader is stopped.
@@ -45,22 +45,8 @@ fn workflow(round: usize) -> WorkflowBuilder {
 }
 
 /// The one process that says it leads, and the lock.
-///
-/// One that just woke up may still say so for a moment, beside the one that does lead.
 async fn leader(store: &Store, nodes: &[NodeProcess]) -> (usize, Lock) {
-    let index = eventually("one node leads", PATIENCE, async || {
-        let mut leading = Vec::new();
-        for (index, node) in nodes.iter().enumerate() {
-            if node.metric("paceline_leader").await == Some(1.0) {
-                leading.push(index);
-            }
-        }
-        match leading[..] {
-            [index] => Ok(index),
-            _ => Err(leading),
-        }
-    })
-    .await;
+    let index = leading(nodes).await;
     let lock = store.look(SHARD).await.expect("the lock");
     (index, lock.expect("a leader"))
 }

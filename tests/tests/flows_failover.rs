@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use paceline_client::{Client, WorkflowHandle};
 use paceline_store::{Store, StoreOptions};
-use paceline_tests::{History, NodeProcess, RedisServer, eventually, store_at, within};
+use paceline_tests::{History, NodeProcess, RedisServer, eventually, leading, store_at, within};
 use paceline_types::{EventKind, ShardIndex, WorkflowDefinition, WorkflowStatus};
 use serde_json::json;
 
@@ -45,23 +45,6 @@ fn definition() -> WorkflowDefinition {
             { "name": "end", "task_type": "echo", "depends_on": ["approved", "each", "list"],
               "result_from": ["approved"], "payload": "{{tasks.list.output[0]}}" } ] });
     WorkflowDefinition::from_json(&text.to_string()).expect("a definition")
-}
-
-/// The one process that says it leads.
-async fn leader(nodes: &[NodeProcess]) -> usize {
-    eventually("one node leads", PATIENCE, async || {
-        let mut leading = Vec::new();
-        for (index, node) in nodes.iter().enumerate() {
-            if node.metric("paceline_leader").await == Some(1.0) {
-                leading.push(index);
-            }
-        }
-        match leading[..] {
-            [index] => Ok(index),
-            _ => Err(leading),
-        }
-    })
-    .await
 }
 
 /// Waits until another incarnation holds the lock; how long that took.
@@ -142,7 +125,7 @@ async fn killed_leaders_lose_nothing_and_repeat_nothing() {
         nodes.push(NodeProcess::start(&url, &args).await);
     }
     for _ in 0..KILLS {
-        let victim = leader(&nodes).await;
+        let victim = leading(&nodes).await;
         let before = store
             .look(SHARD)
             .await
@@ -170,7 +153,7 @@ async fn a_planned_stop_hands_over() {
     for _ in 0..3 {
         nodes.push(NodeProcess::start(&url, &[]).await);
     }
-    let victim = leader(&nodes).await;
+    let victim = leading(&nodes).await;
     let before = store
         .look(SHARD)
         .await

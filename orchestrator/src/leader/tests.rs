@@ -66,6 +66,11 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// Winds the clock of the test, which is paused, and lets everything run that is due by then.
+async fn wind(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_ring_is_answered_at_once() {
     let ledger = Arc::new(MemoryLedger::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_client::{Client, JobRequest, Schedule};
 use paceline_store::StoreOptions;
-use paceline_tests::{History, NodeProcess, PATIENCE, RedisServer, eventually, store_at};
+use paceline_tests::{History, NodeProcess, PATIENCE, RedisServer, eventually, leading, store_at};
 use paceline_types::{EventKind, ShardIndex};
 use serde_json::json;
 
@@ -17,23 +17,6 @@ const SHARD: ShardIndex = ShardIndex(0);
 const SCHEDULES: usize = 5;
 
 const INTERVAL: Duration = Duration::from_millis(200);
-
-/// The one process that says it leads.
-async fn leader(nodes: &[NodeProcess]) -> usize {
-    eventually("one node leads", PATIENCE, async || {
-        let mut leading = Vec::new();
-        for (index, node) in nodes.iter().enumerate() {
-            if node.metric("paceline_leader").await == Some(1.0) {
-                leading.push(index);
-            }
-        }
-        match leading[..] {
-            [index] => Ok(index),
-            _ => Err(leading),
-        }
-    })
-    .await
-}
 
 /// Contract row 52, trap W23: across leaders that are killed or stopped, each scheduled time
 /// becomes one job, also those that were missed.
@@ -62,7 +45,7 @@ async fn leaders_that_die_or_sleep_fire_each_time_once() {
     for round in 0..4 {
         let before = fired().await;
         eventually("it fires", PATIENCE, async || fired().await > before + 2).await;
-        let leading = leader(&nodes).await;
+        let leading = leading(&nodes).await;
         let term = store
             .look(SHARD)
             .await

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use paceline_client::{RetryPolicy, Step, WorkflowBuilder};
-use paceline_tests::{Env, SOON, attempts, eventually, feature_test};
+use paceline_tests::{Env, SOON, attempts, eventually, feature_test, inboxes_empty};
 use paceline_types::WorkflowStatus;
 use serde_json::{Value, json};
 
-use crate::repeater;
 use crate::{Bench, count, ended, hold, tell};
 
 /// A policy that rests so long before the second attempt.
@@ -56,7 +55,7 @@ feature_test! {
         bench.begun.take(3).await;
         bench.told(handle.id(), "workflow.task.failed late", 1).await;
         handle.cancel("enough").await.unwrap();
-        repeater::empty(&env).await;
+        inboxes_empty(&env).await;
         bench.gate.open();
         let found = ended(&handle).await;
         assert_eq!(found.status, WorkflowStatus::Cancelled, "{found:?}");

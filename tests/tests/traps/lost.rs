@@ -1,11 +1,10 @@
 //! What a submission does not do by itself, and entries that nobody can make sense of.
 
 use paceline_client::WorkflowBuilder;
-use paceline_tests::{Env, feature_test};
+use paceline_tests::{Env, feature_test, inboxes_empty, parked};
 use paceline_types::{WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 
-use crate::repeater::{empty, parked};
 use crate::{Bench, ended, tell};
 
 feature_test! {
@@ -53,7 +52,7 @@ feature_test! {
         for handle in [&before, &behind] {
             assert_eq!(ended(handle).await.status, WorkflowStatus::Completed);
         }
-        empty(&env).await;
+        inboxes_empty(&env).await;
         let parked = parked(&env).await;
         assert!(parked.len() >= 3, "{parked:?}");
         bench.stop().await;

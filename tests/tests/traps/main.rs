@@ -21,7 +21,6 @@ mod ends;
 mod lost;
 mod meet;
 mod parts;
-mod repeater;
 mod signals;
 mod whole;
 

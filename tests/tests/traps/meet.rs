@@ -25,7 +25,9 @@ feature_test! {
                     .routes(["from", "end"]),
             )
             .task(Step::map("each", "tell").items((0..300).collect::<Vec<u32>>()).window(20))
-            .task(tell("end", json!("{{tasks.each.output[299]}}")).after(["more", "each"]));
+            // It cannot end before it was suspended often enough.
+            .task(Step::signal("enough"))
+            .task(tell("end", json!("{{tasks.each.output[299]}}")).after(["more", "each", "enough"]));
         let handle = bench.submit(workflow, Value::Null).await;
         bench.told(handle.id(), "workflow.started", 1).await;
         let mut suspended = 0;
@@ -35,6 +37,9 @@ feature_test! {
                 break;
             }
             suspended += 1;
+            if suspended == 4 {
+                bench.client.signal(handle.id(), "enough", json!(null)).await.unwrap();
+            }
             // The leader has its say between any two calls.
             let found = bench.client.workflow(handle.id()).await.unwrap().unwrap();
             if handle.resume().await.is_err() {
@@ -61,7 +66,7 @@ feature_test! {
                 _ => {}
             }
         }
-        assert!(suspended > 0, "it was never suspended");
+        assert!(suspended > 3, "{suspended}");
         bench.stop().await;
     }
 }

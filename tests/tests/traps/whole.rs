@@ -9,13 +9,13 @@ use paceline_client::{Client, Step, WorkflowBuilder};
 use paceline_node::Node;
 use paceline_store::{LinkOptions, Store, StoreOptions};
 use paceline_tests::{
-    Env, Fault, Proxy, RedisServer, Request, attempts, feature_test, open, rng, store_at,
+    Env, Fault, Proxy, RedisServer, Repeater, Request, attempts, feature_test, inboxes_empty, open,
+    parked, rng, store_at,
 };
 use paceline_types::WorkflowStatus;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use crate::repeater::{self, Repeater};
 use crate::{Bench, ended, plan, tell};
 
 /// A loop, a map, a subflow in a subflow, children, a signal, an allowed failure, a task that fails
@@ -157,10 +157,10 @@ feature_test! {
         let repeater = Repeater::start(&env).await;
         let client = bench.client.clone();
         let seen = play(&bench, &client).await;
-        repeater::empty(&env).await;
+        inboxes_empty(&env).await;
         assert_same(&seen, &plain);
         assert!(repeater.count() > 30, "the fault bit: {}", repeater.count());
-        assert_eq!(repeater::parked(&env).await, Vec::<String>::new());
+        assert_eq!(parked(&env).await, Vec::<String>::new());
         bench.stop().await;
     }
 }

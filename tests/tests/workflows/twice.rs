@@ -1,86 +1,12 @@
 //! The inbox delivers at least once: every entry is put there a second time.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use paceline_client::{Step, WorkflowBuilder};
-use paceline_tests::{Env, RawRedis, SOON, eventually, feature_test};
+use paceline_tests::{Env, Repeater, feature_test, inboxes_empty, parked};
 use paceline_types::{EventKind, WorkflowStatus};
-use redis::streams::{StreamReadOptions, StreamReadReply};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use crate::stage::{NOBODY, Stage, act, failing, held};
 use crate::theatre::{Theatre, ended, output, tasks};
-
-/// Puts a copy of each entry of every inbox behind it, as long as it lives.
-struct Repeater {
-    repeated: Arc<AtomicUsize>,
-    _tasks: JoinSet<()>,
-}
-
-impl Repeater {
-    async fn start(env: &Env) -> Repeater {
-        let repeated = Arc::new(AtomicUsize::new(0));
-        let mut tasks = JoinSet::new();
-        for shard in 0..env.shards() {
-            let inbox = format!("{{{}:{shard}}}:inbox", env.namespace());
-            tasks.spawn(repeat(env.raw().await, inbox, repeated.clone()));
-        }
-        Repeater {
-            repeated,
-            _tasks: tasks,
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.repeated.load(Ordering::SeqCst)
-    }
-
-    async fn reached(&self, count: usize) {
-        eventually(&format!("{count} entries are repeated"), SOON, async || {
-            let now = self.count();
-            if now >= count { Ok(()) } else { Err(now) }
-        })
-        .await;
-    }
-}
-
-/// A reader that is blocked on the stream is served before anybody else can take the entry away.
-async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) {
-    let mut copies: BTreeSet<String> = BTreeSet::new();
-    let mut last = "0".to_owned();
-    loop {
-        let options = StreamReadOptions::default().block(1_000).count(10);
-        let mut read = redis::cmd("XREAD");
-        read.arg(options).arg("STREAMS").arg(&inbox).arg(&last);
-        let Ok(reply) = read
-            .query_async::<Option<StreamReadReply>>(&mut redis)
-            .await
-        else {
-            continue;
-        };
-        for entry in reply
-            .into_iter()
-            .flat_map(|reply| reply.keys)
-            .flat_map(|key| key.ids)
-        {
-            last.clone_from(&entry.id);
-            if copies.remove(&entry.id) {
-                continue;
-            }
-            let mut add = redis::cmd("XADD");
-            add.arg(&inbox).arg("*");
-            for field in entry.map.keys() {
-                let items: String = entry.get(field).expect("the items");
-                add.arg(field).arg(items);
-            }
-            copies.insert(add.query_async(&mut redis).await.expect("added"));
-            repeated.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
 
 feature_test! {
     async fn every_entry_twice_changes_nothing(env: Env) {
@@ -174,31 +100,13 @@ feature_test! {
     }
 }
 
-/// Waits until the leader has seen everything, copies included, and parked none of it.
+/// Waits until the leaders have seen everything, copies included, and parked none of it.
 async fn empty(env: &Env) {
-    let mut redis = env.raw().await;
-    for shard in 0..env.shards() {
-        let key = |name: &str| format!("{{{}:{shard}}}:{name}", env.namespace());
-        eventually("the inbox is empty", SOON, async || {
-            let length: usize = redis::cmd("XLEN")
-                .arg(key("inbox"))
-                .query_async(&mut redis)
-                .await
-                .unwrap();
-            length == 0
-        })
-        .await;
-        let parked: Vec<String> = redis::cmd("LRANGE")
-            .arg(key("parked"))
-            .arg(0)
-            .arg(-1)
-            .query_async(&mut redis)
-            .await
-            .unwrap();
-        assert_eq!(
-            parked,
-            Vec::<String>::new(),
-            "a repeated entry is late, not impossible"
-        );
-    }
+    inboxes_empty(env).await;
+    let none = Vec::<String>::new();
+    assert_eq!(
+        parked(env).await,
+        none,
+        "a repeated entry is late, not impossible"
+    );
 }

@@ -61,14 +61,14 @@ async fn posts_that_cannot_be_delivered_are_tried_now_and_then() {
     assert_eq!(first.stop().await, Stopped::Shutdown);
 
     let second = start(&ledger, 2);
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    wind(Duration::from_secs(120)).await;
     let before = ledger.tally().calls;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    wind(Duration::from_secs(60)).await;
     let calls = ledger.tally().calls - before;
     assert!(calls < 60 + 40, "{calls} calls, and a survey each second");
     let stuck = WorkflowId::of_child(workflow, 0, 0, ledger_shards(&ledger));
     ledger.set_unreachable(stuck, false);
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    wind(Duration::from_secs(20)).await;
     assert_eq!(children(&ledger).len(), 2);
     assert_eq!(ledger.outbox(), []);
     assert_eq!(second.stop().await, Stopped::Shutdown);
@@ -90,10 +90,10 @@ async fn alarms_of_every_kind_ring() {
         "tasks": [{"name": "s", "type": "signal", "timeout": 5_000_000_000_i64}],
     })));
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        wind(Duration::from_secs(2)).await;
         ledger.pass_to_next_alarm();
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    wind(Duration::from_secs(2)).await;
     assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Failed));
     let log = ledger.full_log(workflow);
     let failed = |line: &&String| line.starts_with("workflow.task.failed s");

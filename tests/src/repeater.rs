@@ -1,21 +1,30 @@
-//! Puts a copy of each entry of every inbox behind it: the inbox delivers at least once.
+//! The inbox delivers at least once: each entry is put there a second time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use paceline_tests::{Env, RawRedis, SOON, eventually};
 use redis::streams::{StreamReadOptions, StreamReadReply};
 use tokio::task::JoinSet;
 
-/// As long as it lives.
-pub(crate) struct Repeater {
+use crate::env::Env;
+use crate::ride::SOON;
+use crate::servers::RawRedis;
+use crate::wait::eventually;
+
+/// Puts a copy of each entry of every inbox behind it, as long as it lives.
+#[derive(Debug)]
+pub struct Repeater {
     repeated: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
 impl Repeater {
-    pub(crate) async fn start(env: &Env) -> Repeater {
+    /// Begins with the inboxes of all shards of a namespace.
+    ///
+    /// # Panics
+    /// Redis does not answer.
+    pub async fn start(env: &Env) -> Repeater {
         let repeated = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         for shard in 0..env.shards() {
@@ -28,8 +37,22 @@ impl Repeater {
         }
     }
 
-    pub(crate) fn count(&self) -> usize {
+    /// Entries that were put there a second time.
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.repeated.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many were.
+    ///
+    /// # Panics
+    /// They are not, in time.
+    pub async fn reached(&self, count: usize) {
+        eventually(&format!("{count} entries are repeated"), SOON, async || {
+            let now = self.count();
+            if now >= count { Ok(()) } else { Err(now) }
+        })
+        .await;
     }
 }
 
@@ -68,8 +91,11 @@ async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) 
     }
 }
 
-/// Waits until the leaders have seen everything, copies included.
-pub(crate) async fn empty(env: &Env) {
+/// Waits until the leaders have seen everything in the inboxes, copies included.
+///
+/// # Panics
+/// They have not, in time.
+pub async fn inboxes_empty(env: &Env) {
     let mut redis = env.raw().await;
     for shard in 0..env.shards() {
         let inbox = format!("{{{}:{shard}}}:inbox", env.namespace());
@@ -86,7 +112,10 @@ pub(crate) async fn empty(env: &Env) {
 }
 
 /// What leaders could make no sense of.
-pub(crate) async fn parked(env: &Env) -> Vec<String> {
+///
+/// # Panics
+/// Redis does not answer.
+pub async fn parked(env: &Env) -> Vec<String> {
     let mut redis = env.raw().await;
     let mut parked = Vec::new();
     for shard in 0..env.shards() {
