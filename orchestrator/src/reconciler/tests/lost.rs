@@ -89,6 +89,54 @@ async fn a_parent_that_was_not_told_is_told() {
     assert_eq!(result.as_deref(), Some(&b"7"[..]));
 }
 
+/// Rows 74 and 85: to ask for a child that has ended begins nothing.
+#[tokio::test]
+async fn a_suspended_parent_that_was_not_told_is_told() {
+    let (ledger, workflow, mut troupe) = play(&parent());
+    for _ in 0..2 {
+        troupe.settle().await.expect("settled");
+        work(&ledger, ledger.claim(1));
+    }
+    tick(&mut troupe).await;
+    assert!(matches!(ledger.outbox()[..], [Post::Ended { .. }]));
+    ledger.lose_posts();
+    assert!(ledger.suspend(workflow));
+    troupe.settle().await.expect("settled");
+    assert_eq!(walk_twice(&mut troupe).await, 1);
+    troupe.settle().await.expect("settled");
+    let completed = |line: &&String| line.starts_with("workflow.task.completed inner");
+    assert_eq!(ledger.log(workflow).iter().filter(completed).count(), 1);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Suspended));
+    assert!(ledger.resume(workflow));
+    troupe.finish().await;
+    check_over(&ledger);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
+}
+
+/// Rows 74 and 85.
+#[tokio::test]
+async fn a_child_that_was_never_made_waits_until_its_parent_is_resumed() {
+    let (ledger, workflow, mut troupe) = play(&parent());
+    troupe.settle().await.expect("settled");
+    work(&ledger, ledger.claim(1));
+    tick(&mut troupe).await;
+    assert!(matches!(ledger.outbox()[..], [Post::Spawn(_)]));
+    ledger.lose_posts();
+    assert!(ledger.suspend(workflow));
+    troupe.settle().await.expect("settled");
+    for _ in 0..4 {
+        assert_eq!(troupe.walk().await, 0);
+    }
+    assert_eq!(ledger.workflows().len(), 1, "it is not made");
+    assert!(ledger.resume(workflow));
+    troupe.settle().await.expect("settled");
+    // The walks before have suspected it already.
+    assert_eq!(troupe.walk().await, 1);
+    troupe.finish().await;
+    check_over(&ledger);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
+}
+
 /// Rows 74 and 86.
 #[tokio::test]
 async fn a_child_that_was_not_told_to_stop_is_told() {
