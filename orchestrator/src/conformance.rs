@@ -113,6 +113,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     posts::a_child_is_made_once(&make().await).await;
     posts::a_parent_is_told_and_given_the_output(&make().await).await;
     posts::a_parent_that_makes_its_child_again_is_told_again(&make().await).await;
+    posts::a_parent_that_asks_is_told_again(&make().await).await;
     posts::a_child_is_cancelled(&make().await).await;
     posts::an_instance_goes_on_as_another(&make().await).await;
     flows::active_instances_are_walked_until_they_close(&make().await).await;

@@ -12,6 +12,7 @@
 //! a turn these results are fetched and the instances gone on with, for a few rounds; what is
 //! still missing then belongs to the backlog.
 
+mod again;
 mod backlog;
 mod batches;
 mod bench;
@@ -32,13 +33,11 @@ use bench::{Found, read};
 use plans::Plans;
 use sheets::Sheets;
 
-use crate::advance::spawn_again;
 use crate::batch::BatchInstance;
 use crate::cache::Cache;
-use crate::facts::Facts;
 use crate::instance::{Instance, Limits};
 use crate::ports::{
-    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, Spawn, StoredInstance,
+    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -51,6 +50,9 @@ const BACKLOG_SHARE: usize = 25;
 
 /// Most events that are applied in one turn, and so most instances that it loads.
 pub const MAX_EVENTS: usize = 100;
+
+/// Most rounds of fetching results in one turn.
+pub(crate) const MAX_ROUNDS: usize = 16;
 
 /// Most instances of the backlog that one turn goes on with.
 pub(crate) const MAX_BACKLOG: usize = 20;
@@ -222,33 +224,6 @@ impl<L: Ledger> Desk<L> {
             }
             Some(Found::Missing | Found::Broken { .. }) | None => Ok(None),
         }
-    }
-
-    /// The child that a task waits for, as it was asked for; none if that cannot be said any more.
-    pub(crate) async fn spawn_again(
-        &mut self,
-        term: &Term,
-        workflow: WorkflowId,
-        task: u32,
-    ) -> Result<Option<Spawn>, LedgerError> {
-        let mut found = self.find(term, &[workflow]).await?;
-        let Some(Found::Here(mut held)) = found.remove(&workflow) else {
-            return Ok(None);
-        };
-        let mut facts = Facts::new();
-        let spawn = loop {
-            let wanted = match spawn_again(&mut held.instance, &facts, task) {
-                Ok(spawn) => break Some(spawn),
-                Err(wanted) if wanted.is_empty() => break None,
-                Err(wanted) => wanted,
-            };
-            let results = self.ledger.results(term, &wanted).await?;
-            for (job, result) in wanted.into_iter().zip(results) {
-                facts.learn(job, result);
-            }
-        };
-        self.cache.put(*held);
-        Ok(spawn)
     }
 
     async fn find(

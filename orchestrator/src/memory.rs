@@ -40,6 +40,8 @@ pub enum Fault {
 pub struct Tally {
     /// Calls of every kind.
     pub calls: u64,
+    /// Those of them that asked for results.
+    pub reads: u64,
     /// Turns that were written.
     pub turns: u64,
     /// Task records that were written.

@@ -149,7 +149,7 @@ pub enum ChildPhase {
     Missing,
     /// It has not come to its outcome.
     Unfinished,
-    /// It has: its parent was told, or is told again if it makes the child again.
+    /// It has: its parent was told, or is told again if it asks.
     Ended,
 }
 

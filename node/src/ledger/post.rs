@@ -60,6 +60,7 @@ pub(super) fn stored(post: &Post) -> Result<Told, LedgerError> {
                 name: spawn.task.clone(),
             },
         },
+        Post::Ask { child } => StorePost::Ask { child: *child },
         Post::Cancel { child, reason } => StorePost::Cancel {
             child: *child,
             reason: reason.clone(),
@@ -101,6 +102,7 @@ fn read(post: StorePost) -> Post {
             origin: of.origin,
             task: of.name,
         })),
+        StorePost::Ask { child } => Post::Ask { child },
         StorePost::Cancel { child, reason } => Post::Cancel { child, reason },
         StorePost::Ended { child, origin, end } => Post::Ended {
             child,

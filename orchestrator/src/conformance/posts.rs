@@ -178,16 +178,37 @@ pub(super) async fn a_parent_that_makes_its_child_again_is_told_again<B: Bed>(be
     let (parent, spawn) = spawned(bed, &term).await;
     let ending = Ending::TimedOut;
     close(bed, &term, spawn.child, Stage::Ended(ending)).await;
+    let again = Post::Spawn(Box::new(spawn.clone()));
+    assert_told_of_timeout(bed, &term, (parent, spawn.child), again).await;
+}
+
+pub(super) async fn a_parent_that_asks_is_told_again<B: Bed>(bed: &B) {
+    let (_tenure, term) = term(1);
+    let (parent, spawn) = spawned(bed, &term).await;
+    let child = spawn.child;
+    // Neither one that has not ended nor one that is not there says anything, or is made.
+    let missing = WorkflowId::of_child(parent, 7, 0, 1);
     let before = read(bed, &term, FROM_START).await.len();
-    post(
-        bed,
-        &term,
-        parent,
-        vec![Post::Spawn(Box::new(spawn.clone()))],
-    )
-    .await;
+    let asked = vec![Post::Ask { child }, Post::Ask { child: missing }];
+    post(bed, &term, parent, asked).await;
     deliver(bed, &term, 1).await;
-    let told = told(bed, &term, before).await;
+    assert_eq!(told(bed, &term, before).await, []);
+    assert_eq!(bed.status(missing).await, None);
+    close(bed, &term, child, Stage::Ended(Ending::TimedOut)).await;
+    assert_told_of_timeout(bed, &term, (parent, child), Post::Ask { child }).await;
+}
+
+/// What a parent is told of its child that has timed out, when it posts this.
+async fn assert_told_of_timeout<B: Bed>(
+    bed: &B,
+    term: &Term,
+    (parent, child): (WorkflowId, WorkflowId),
+    asks: Post,
+) {
+    let before = read(bed, term, FROM_START).await.len();
+    post(bed, term, parent, vec![asks]).await;
+    deliver(bed, term, 1).await;
+    let told = told(bed, term, before).await;
     let [
         InboxItem::TaskEnded {
             job,
@@ -199,7 +220,7 @@ pub(super) async fn a_parent_that_makes_its_child_again_is_told_again<B: Bed>(be
         panic!("{told:?}");
     };
     assert_eq!(*job, JobId::of_task(parent, 1, 0));
-    let expected = format!("child workflow {} failed: execution timed out", spawn.child);
+    let expected = format!("child workflow {child} failed: execution timed out");
     assert_eq!(error, &expected);
 }
 

@@ -6,7 +6,7 @@ use paceline_types::{BatchId, WorkflowId};
 
 use super::batches::{BatchBench, BatchMarks};
 use super::bench::{Bench, Found};
-use super::{Answers, Arrival, BACKLOG_SHARE, Desk, MAX_EFFECTS, Source, Work};
+use super::{Answers, Arrival, BACKLOG_SHARE, Desk, MAX_EFFECTS, MAX_ROUNDS, Source, Work};
 use crate::draft::Draft;
 use crate::ports::{CommitOutcome, EntryId, Ledger, LedgerError, ReadAhead, Turn, TurnReply};
 use crate::term::Term;
@@ -15,11 +15,8 @@ use crate::transition::Event;
 /// Most results of one call.
 pub(super) const MAX_RESULTS: usize = 100;
 
-/// Most rounds of fetching results in one turn.
-const MAX_ROUNDS: usize = 16;
-
 /// A turn that has read so many bytes of results fetches no more.
-const ENOUGH_BYTES: usize = 8 << 20;
+pub(super) const ENOUGH_BYTES: usize = 8 << 20;
 
 /// A call that brought so many bytes was too large: the next one asks for half as many results.
 const LARGE_REPLY: usize = 4 << 20;

@@ -42,7 +42,12 @@ fn effects(commit: &Commit) -> usize {
         .cancels
         .as_ref()
         .map_or(0, |cancels| cancels.jobs.len());
-    let launched = |post: &&Post| matches!(post, Post::Spawn(_) | Post::Cancel { .. });
+    let launched = |post: &&Post| {
+        matches!(
+            post,
+            Post::Spawn(_) | Post::Ask { .. } | Post::Cancel { .. }
+        )
+    };
     commit.dispatches.len() + cancels + commit.posts.iter().filter(launched).count()
 }
 
@@ -69,14 +74,13 @@ fn check(commit: &Commit) {
 
 impl State {
     pub(super) fn apply(&mut self, commit: Commit) -> CommitOutcome {
-        match self.workflows.get(&commit.workflow) {
-            None => return CommitOutcome::Missing,
-            Some(kept) if kept.revision != commit.expected => return CommitOutcome::Stale,
-            Some(kept) => self.demand(kept, &commit),
-        }
         let Some(kept) = self.workflows.get_mut(&commit.workflow) else {
             return CommitOutcome::Missing;
         };
+        if kept.revision != commit.expected {
+            return CommitOutcome::Stale;
+        }
+        demand(kept, &commit);
         kept.revision += 1;
         let revision = kept.revision;
         self.tally.headers += u64::from(commit.header.is_some());
@@ -171,31 +175,27 @@ impl State {
             self.deliver(stopped);
         }
     }
+}
 
-    /// What must hold of a commit, given the instance that it changes.
-    fn demand(&self, kept: &Kept, commit: &Commit) {
+/// What must hold of a commit, given the instance that it changes.
+fn demand(kept: &Kept, commit: &Commit) {
+    assert!(
+        kept.close.is_none() || commit.close.is_none(),
+        "{} is closed twice",
+        commit.workflow
+    );
+    assert!(!kept.retired || !commit.retire, "it is retired twice");
+    if kept.suspended {
+        // An instance that ends is over, suspended or not: its hooks run.
+        let launched = |index: u32| Hook::of_index(index).is_none();
         assert!(
-            kept.close.is_none() || commit.close.is_none(),
-            "{} is closed twice",
-            commit.workflow
+            !commit.dispatches.iter().any(|made| launched(made.index)),
+            "a task is dispatched while the workflow is suspended"
         );
-        assert!(!kept.retired || !commit.retire, "it is retired twice");
-        if kept.suspended {
-            // An instance that ends is over, suspended or not: its hooks run.
-            let launched = |index: u32| Hook::of_index(index).is_none();
-            assert!(
-                !commit.dispatches.iter().any(|made| launched(made.index)),
-                "a task is dispatched while the workflow is suspended"
-            );
-            // To ask again for one that is there makes nothing: it tells how that one ended.
-            let made = |post: &Post| match post {
-                Post::Spawn(spawn) => !self.workflows.contains_key(&spawn.child),
-                Post::Cancel { .. } | Post::Ended { .. } | Post::Succeed { .. } => false,
-            };
-            assert!(
-                !commit.posts.iter().any(made),
-                "a child is made while the workflow is suspended"
-            );
-        }
+        let spawned = |post: &Post| matches!(post, Post::Spawn(_));
+        assert!(
+            !commit.posts.iter().any(spawned),
+            "a child is made while the workflow is suspended"
+        );
     }
 }

@@ -189,6 +189,7 @@ impl Ledger for MemoryLedger {
         assert!(jobs.len() <= BOUND, "too many ids");
         let mut state = self.state();
         state.admit(term)?;
+        state.tally.reads += 1;
         state.tally.results += jobs.len() as u64;
         Ok(jobs.iter().map(|&job| state.result(job)).collect())
     }

@@ -76,6 +76,10 @@ impl State {
                 self.spawn(spawn);
                 Ok(())
             }
+            Post::Ask { child } => {
+                self.tell_again(*child);
+                Ok(())
+            }
             Post::Cancel { child, reason } => self.cancel_child(*child, reason),
             Post::Ended {
                 child,
@@ -93,26 +97,8 @@ impl State {
     }
 
     fn spawn(&mut self, spawn: &Spawn) {
-        if let Some((newest, kept)) = self.newest(spawn.child) {
-            let told = kept
-                .close
-                .is_some()
-                .then_some(kept.origin.as_ref())
-                .flatten();
-            let told =
-                told.and_then(|(origin, _)| Post::ended(newest, *origin, &kept.header.stage));
-            if let Some(Post::Ended {
-                child,
-                origin,
-                outcome,
-            }) = told
-            {
-                self.tell_parent(child, origin, outcome);
-            }
-            return;
-        }
         if self.workflows.contains_key(&spawn.child) {
-            // It goes on as one that is still to be made.
+            self.tell_again(spawn.child);
             return;
         }
         let kept = Kept {
@@ -121,6 +107,24 @@ impl State {
             ..Kept::new(spawn.definition.clone())
         };
         self.accept(spawn.child, kept);
+    }
+
+    /// Nothing as long as it has not ended, or goes on as one that is still to be made.
+    fn tell_again(&mut self, child: WorkflowId) {
+        let Some((newest, kept)) = self.newest(child) else {
+            return;
+        };
+        let ended = kept.close.is_some();
+        let of = ended.then_some(kept.origin.as_ref()).flatten();
+        let told = of.and_then(|(origin, _)| Post::ended(newest, *origin, &kept.header.stage));
+        if let Some(Post::Ended {
+            child,
+            origin,
+            outcome,
+        }) = told
+        {
+            self.tell_parent(child, origin, outcome);
+        }
     }
 
     fn accept(&mut self, id: WorkflowId, kept: Kept) {

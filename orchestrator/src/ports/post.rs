@@ -27,6 +27,12 @@ pub struct Spawn {
 pub enum Post {
     /// Make this child. If it is there and has ended, its parent is told again.
     Spawn(Box<Spawn>),
+    /// Tell the parent of this child once more how that ended, if it has. Unlike [`Post::Spawn`] it
+    /// makes nothing.
+    Ask {
+        /// Which.
+        child: WorkflowId,
+    },
     /// Cancel this child, and whatever it goes on as.
     Cancel {
         /// Which.
@@ -87,7 +93,7 @@ impl Post {
     pub fn target(&self) -> WorkflowId {
         match self {
             Post::Spawn(spawn) => spawn.child,
-            Post::Cancel { child, .. } => *child,
+            Post::Ask { child } | Post::Cancel { child, .. } => *child,
             Post::Ended { origin, .. } => origin.parent,
             Post::Succeed { to, .. } => *to,
         }
@@ -98,7 +104,7 @@ impl Post {
     pub fn about(&self) -> WorkflowId {
         match self {
             Post::Spawn(spawn) => spawn.child,
-            Post::Cancel { child, .. } | Post::Ended { child, .. } => *child,
+            Post::Ask { child } | Post::Cancel { child, .. } | Post::Ended { child, .. } => *child,
             Post::Succeed { to, .. } => *to,
         }
     }

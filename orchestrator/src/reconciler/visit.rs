@@ -141,7 +141,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Children that have ended, or are missing. Making one again tells its parent, if it is there.
+    /// Children that have ended, or are missing. One that has ended is asked to say so, and one that
+    /// is missing is made, unless nothing is to begin.
     async fn check_children<L: Ledger + Outbox>(
         &mut self,
         desk: &mut Desk<L>,
@@ -176,6 +177,7 @@ impl Reconciler {
             }
             Err(fenced) => return Err(fenced),
         };
+        let mut missing = Vec::new();
         for ((index, task, iteration, child, stopping), phase) in open.into_iter().zip(phases) {
             let waits = phase == ChildPhase::Unfinished && !stopping;
             if waits || !self.stands_still(Suspect::Child(child)) {
@@ -193,16 +195,29 @@ impl Reconciler {
                     outcome: TaskOutcome::Cancelled,
                 }),
                 (ChildPhase::Missing, false) if look.suspended => {}
-                (ChildPhase::Missing | ChildPhase::Ended, _) => {
-                    match desk.spawn_again(term, workflow, index).await? {
-                        Some(spawn) => repairs.mends.push(Mend::Post(Post::Spawn(Box::new(spawn)))),
-                        // What it was given is gone: it cannot be made again.
-                        None => repairs.events.push(Event::JobGone {
-                            task: task.clone(),
-                            iteration,
-                        }),
-                    }
+                (ChildPhase::Missing, false) => missing.push((index, task, iteration)),
+                (ChildPhase::Ended, _) => {
+                    repairs.mends.push(Mend::Post(Post::Ask { child }));
                 }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let tasks: Vec<u32> = missing.iter().map(|&(index, ..)| index).collect();
+        let mut composed = desk.spawn_again(term, workflow, &tasks).await?;
+        for (index, task, iteration) in missing {
+            match composed.remove(&index) {
+                Some(Some(spawn)) => {
+                    repairs.mends.push(Mend::Post(Post::Spawn(Box::new(spawn))));
+                }
+                // What it was given is gone: it cannot be made again.
+                Some(None) => repairs.events.push(Event::JobGone {
+                    task: task.clone(),
+                    iteration,
+                }),
+                // The walk after this one.
+                None => {}
             }
         }
         Ok(())

@@ -106,6 +106,7 @@ impl Store {
                 }
                 Ok(())
             }
+            Post::Ask { child } => self.tell_again(*child).await,
             Post::Cancel { child, reason } => self.cancel_line(*child, reason).await,
             Post::Ended { child, origin, end } => {
                 self.tell_parent(*child, origin, end, false).await
@@ -190,7 +191,7 @@ impl Store {
         }
     }
 
-    /// Tells the parent of a child that was there already how it ended, if it has.
+    /// Tells the parent of a child how it ended, if it is there and has, and is not tried again.
     async fn tell_again(&self, first: WorkflowId) -> Result<(), StoreError> {
         use paceline_types::workflow::Stage;
         let mut id = self.newest_of_line(first).await?;

@@ -22,6 +22,11 @@ pub enum Post {
         /// The task that it is the child of.
         of: ChildOf,
     },
+    /// Tell the parent of this child once more how that ended, if it has.
+    Ask {
+        /// Which.
+        child: WorkflowId,
+    },
     /// Cancel this child, and whatever it goes on as.
     Cancel {
         /// Which.

@@ -137,6 +137,52 @@ async fn a_child_that_was_never_made_waits_until_its_parent_is_resumed() {
     assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
 }
 
+/// Row 74: how it ended does not depend on what it was given.
+#[tokio::test]
+async fn a_parent_is_told_though_what_its_child_was_given_is_gone() {
+    let (ledger, workflow, mut troupe) = play(&parent());
+    for _ in 0..2 {
+        troupe.settle().await.expect("settled");
+        work(&ledger, ledger.claim(1));
+    }
+    tick(&mut troupe).await;
+    ledger.lose_posts();
+    ledger.lose_job(JobId::of_task(workflow, 0, 0));
+    assert_eq!(walk_twice(&mut troupe).await, 1);
+    troupe.finish().await;
+    check_over(&ledger);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
+}
+
+/// Row 74: each result that their inputs rest on is read once for all of them.
+#[tokio::test]
+async fn many_children_that_were_never_made_are_made() {
+    let mut tasks = vec![json!({"name": "p", "task_type": "t",
+        "payload": {"answers": [{"ok": {"n": 5}}]}})];
+    for number in 0..40 {
+        let child = json!({"name": "child", "tasks": [{"name": "c", "task_type": "t"}]});
+        tasks.push(
+            json!({"name": format!("c{number}"), "child_workflow_def": child,
+            "depends_on": ["p"], "payload": {"n": "{{tasks.p.output.n}}"}}),
+        );
+    }
+    let (ledger, workflow, mut troupe) = play(&json!({"name": "parent", "tasks": tasks}));
+    troupe.settle().await.expect("settled");
+    work(&ledger, ledger.claim(1));
+    tick(&mut troupe).await;
+    assert_eq!(ledger.outbox().len(), 40);
+    ledger.lose_posts();
+    assert_eq!(troupe.walk().await, 0, "they may be on their way");
+    let before = ledger.tally();
+    assert_eq!(troupe.walk().await, 40);
+    let after = ledger.tally();
+    assert_eq!(after.results - before.results, 1);
+    troupe.finish().await;
+    check_over(&ledger);
+    assert_eq!(ledger.workflows().len(), 41);
+    assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
+}
+
 /// Rows 74 and 86.
 #[tokio::test]
 async fn a_child_that_was_not_told_to_stop_is_told() {
