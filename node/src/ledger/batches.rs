@@ -12,8 +12,8 @@ use paceline_store::calls::commit::{
 use paceline_store::calls::inbox::BatchNews as StoreNews;
 use paceline_types::BatchId;
 
-use super::translate::outcome;
-use super::{ShardLedger, refused, unavailable};
+use super::ends::outcome;
+use super::shard::{ShardLedger, refused, unavailable};
 
 /// What happened to a batch, in the words of the leader.
 pub(super) fn news(batch: BatchId, news: StoreNews) -> InboxItem {

@@ -3,18 +3,15 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use paceline_orchestrator::ports::{
-    ChildPhase, EntryId, LedgerError, Outbox, Post, Spawn, TaskOutcome,
-};
+use paceline_orchestrator::ports::{ChildPhase, EntryId, LedgerError, Outbox, Post, Spawn};
 use paceline_orchestrator::term::Term;
 use paceline_store::calls::commit::{ChildOf, Post as StorePost};
-use paceline_store::calls::inbox::TaskEnd;
 use paceline_store::calls::outbox::ChildPhase as StorePhase;
 use paceline_types::{JobId, WorkflowId};
 use serde_json::value::RawValue;
 
-use super::translate::outcome;
-use super::{ShardLedger, refused, unavailable};
+use super::ends::{end, outcome};
+use super::shard::{ShardLedger, refused, unavailable};
 
 /// When something is told.
 pub(super) enum Told {
@@ -32,20 +29,6 @@ pub(super) enum Told {
 fn json(bytes: &Bytes) -> Result<Box<RawValue>, LedgerError> {
     serde_json::from_slice(bytes)
         .map_err(|error| LedgerError::Unavailable(Box::<dyn Error + Send + Sync>::from(error)))
-}
-
-fn end(outcome: &TaskOutcome) -> TaskEnd {
-    match outcome {
-        TaskOutcome::Completed => TaskEnd::Completed,
-        TaskOutcome::Continued => TaskEnd::Continued,
-        TaskOutcome::Skipped { reason } => TaskEnd::Skipped {
-            reason: reason.clone(),
-        },
-        TaskOutcome::Dead { error } => TaskEnd::Dead {
-            error: error.clone(),
-        },
-        TaskOutcome::Cancelled => TaskEnd::Cancelled,
-    }
 }
 
 /// A post in the words of the store.

@@ -1,20 +1,20 @@
-//! Words of the leader and words of the store.
+//! Workflows and the inbox: words of the leader and words of the store.
 
 use paceline_orchestrator::ports::{
-    Alarm, Commit, Composition, ConcludedBy, Conclusion, Delivery, EntryId, InboxItem, JobPhase,
-    LedgerError, LogEvent, StoredInstance, TaskJob, TaskOutcome, Upstream, UpstreamJob,
+    Alarm, Commit, Composition, ConcludedBy, Conclusion, Delivery, EntryId, InboxItem, LedgerError,
+    LogEvent, StoredInstance, TaskJob, Upstream, UpstreamJob,
 };
 use paceline_store::calls::commit::{
     Alarm as StoreAlarm, Commit as StoreCommit, ConcludedBy as StoreConcludedBy,
     Conclusion as StoreConclusion, Dispatch, WorkflowEvent,
 };
-use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem, TaskEnd};
-use paceline_store::calls::results::TaskPhase;
+use paceline_store::calls::inbox::{InboxEntry, InboxItem as StoreItem};
 use paceline_store::calls::turn::{UpstreamRef, WorkflowRef};
 use paceline_store::calls::workflow::StoredWorkflow;
 use paceline_types::{JobId, TaskName, WorkflowId};
 
 use super::batches;
+use super::ends::outcome;
 use super::post::{self, Told};
 
 /// An entry of the inbox in the words of the leader.
@@ -172,29 +172,6 @@ pub(super) fn alarm(alarm: StoreAlarm) -> Alarm {
         StoreAlarm::Deadline => Alarm::Deadline,
         StoreAlarm::Retry => Alarm::Retry,
         StoreAlarm::Signal { task, iteration } => Alarm::Signal { task, iteration },
-    }
-}
-
-/// How the job of a task stands, in the words of the leader.
-pub(super) fn phase(phase: TaskPhase) -> JobPhase {
-    match phase {
-        TaskPhase::Missing => JobPhase::Missing,
-        TaskPhase::Unfinished => JobPhase::Unfinished,
-        TaskPhase::Ended { end, attempt } => JobPhase::Ended {
-            outcome: outcome(end),
-            attempt,
-        },
-    }
-}
-
-/// How a task ended, in the words of the leader.
-pub(super) fn outcome(end: TaskEnd) -> TaskOutcome {
-    match end {
-        TaskEnd::Completed => TaskOutcome::Completed,
-        TaskEnd::Continued => TaskOutcome::Continued,
-        TaskEnd::Skipped { reason } => TaskOutcome::Skipped { reason },
-        TaskEnd::Dead { error } => TaskOutcome::Dead { error },
-        TaskEnd::Cancelled => TaskOutcome::Cancelled,
     }
 }
 

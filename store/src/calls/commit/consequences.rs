@@ -4,7 +4,7 @@ use paceline_types::WorkflowId;
 use paceline_types::id::ID_LEN;
 use redis::RedisWrite as _;
 
-use super::{Commit, ConcludedBy, Dispatch};
+use super::workflows::{Commit, ConcludedBy, Dispatch};
 use crate::StoreError;
 use crate::script::Invocation;
 use crate::wire::job;

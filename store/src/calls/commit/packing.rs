@@ -5,7 +5,7 @@
 use paceline_types::id::ID_LEN;
 use paceline_types::{EventKind, JobId, TaskType, WorkflowId};
 
-use super::{Commit, Dispatch, WorkflowEvent};
+use super::workflows::{Commit, Dispatch, WorkflowEvent};
 use crate::script::Invocation;
 use crate::wire::pack::pack;
 use crate::wire::{RS, US, job, plain};
