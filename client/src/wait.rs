@@ -29,7 +29,7 @@ use crate::handle::unknown;
 
 /// How often every wait is checked although nothing was heard: covers a message that Redis lost,
 /// at one call for a hundred waits.
-const RECHECK: Duration = Duration::from_secs(5);
+pub(crate) const RECHECK: Duration = Duration::from_secs(5);
 
 /// Waits taken from the channel in one go.
 const TAKEN_AT_ONCE: usize = 256;

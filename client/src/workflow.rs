@@ -38,12 +38,19 @@ impl Client {
     }
 
     /// How a workflow stands, with all its tasks but the elements of maps; `None` when there is no record of it (any
-    /// more).
+    /// more). Of one that went on as a new one, and whose own record is past its retention, it is that
+    /// of the newest of the chain, as its id says.
     ///
     /// # Errors
     /// When Redis could not be asked.
     pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, StoreError> {
-        self.store().workflow(id).await
+        match self.store().workflow(id).await? {
+            None => match self.newest_instance(id).await? {
+                Some(newest) => self.store().workflow(newest).await,
+                None => Ok(None),
+            },
+            found => Ok(found),
+        }
     }
 
     /// [`Client::workflow`] with the elements of its maps as tasks of their own, up to 10,000 of each.
@@ -54,7 +61,24 @@ impl Client {
         &self,
         id: WorkflowId,
     ) -> Result<Option<Workflow>, StoreError> {
-        self.store().workflow_with_elements(id).await
+        match self.store().workflow_with_elements(id).await? {
+            None => match self.newest_instance(id).await? {
+                Some(newest) => self.store().workflow_with_elements(newest).await,
+                None => Ok(None),
+            },
+            found => Ok(found),
+        }
+    }
+
+    /// The newest instance of the chain that a workflow stands in: itself unless it went on as a new
+    /// one; see [`paceline_types::JobError::continue_as_new`]. `None` when nothing of it is known (any
+    /// more). The first of a chain leads to its newest for as long as that is kept, also past its own
+    /// retention.
+    ///
+    /// # Errors
+    /// When Redis could not be asked.
+    pub async fn newest_instance(&self, id: WorkflowId) -> Result<Option<WorkflowId>, StoreError> {
+        self.store().newest_of_line(id).await
     }
 
     /// Lists workflows, without their tasks; of one status, or all.

@@ -208,7 +208,9 @@ impl Timers for Elected {
 fn changed(answer: Result<bool, CallError<SteerRefusal>>) -> bool {
     match answer {
         Ok(changed) => changed,
-        Err(CallError::Refused(SteerRefusal::State(_) | SteerRefusal::Ending)) => false,
+        Err(CallError::Refused(
+            SteerRefusal::State(_) | SteerRefusal::Ending | SteerRefusal::Continued(_),
+        )) => false,
         Err(error) => panic!("{error}"),
     }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::WorkflowHandle;
 use crate::handle::{decoded, unknown};
-use crate::wait::{Ended, Entity};
+use crate::wait::{Ended, Entity, RECHECK};
 use crate::{Client, MAX_PAGE, WaitError};
 
 /// Why there is no result of a task.
@@ -65,7 +65,8 @@ pub enum TaskResultError {
 impl Client {
     /// What the newest start of a task came to, which is the only one unless it is in a loop or its
     /// workflow was retried. The task may be an element of a map, such as `resize#17`. `None` when
-    /// it has not begun, or is not known.
+    /// it has not begun, or is not known. Of a workflow that went on as a new one, it is that of the
+    /// instance that is asked for.
     ///
     /// # Errors
     /// When Redis could not be asked.
@@ -138,19 +139,40 @@ impl WorkflowHandle {
 
     /// Waits until the workflow has completed, failed or been cancelled, and returns its record.
     ///
-    /// Of one that goes on as a new one, the record is that of the last of the chain. Hooks may
-    /// still run when it returns.
+    /// Of one that goes on as a new one, the record is that of the last of the chain, also when that
+    /// of the first is past its retention. Hooks may still run when it returns.
     ///
     /// # Errors
     /// [`WaitError::Unknown`] when there is no record of it, [`WaitError::Store`] when Redis
     /// could not be asked.
     pub async fn wait(&self) -> Result<Workflow, WaitError> {
-        let mut workflow = self.ended(self.id).await?;
-        while workflow.status == WorkflowStatus::Continued {
-            // It was made with the end of this one.
-            workflow = self.ended(workflow.id.of_successor()).await?;
+        let mut at = self.id;
+        loop {
+            match self.ended(at).await {
+                Ok(workflow) if workflow.status == WorkflowStatus::Continued => {}
+                Err(WaitError::Unknown { .. }) => {}
+                ended => return ended,
+            }
+            let newest = match self.newest(at).await? {
+                // The first of a line is known for longer than the others.
+                None => self.newest(self.id).await?,
+                newest => newest,
+            };
+            match newest {
+                Some(newest) if newest != at => at = newest,
+                Some(_) | None => return Err(unknown(self.id)),
+            }
         }
-        Ok(workflow)
+    }
+
+    /// The newest of a line. As with a wait, a fault that passes by itself does not end it.
+    async fn newest(&self, of: WorkflowId) -> Result<Option<WorkflowId>, StoreError> {
+        loop {
+            match self.client.newest_instance(of).await {
+                Err(error) if error.is_temporary() => tokio::time::sleep(RECHECK).await,
+                found => return found,
+            }
+        }
     }
 
     async fn ended(&self, id: WorkflowId) -> Result<Workflow, WaitError> {
@@ -201,7 +223,7 @@ fn output_of<O: DeserializeOwned>(workflow: Workflow) -> Result<O, WaitError> {
             what: workflow.id.to_string(),
             reason: said(workflow.error),
         }),
-        // The successor's outcome is what was waited for; it is followed before this is asked.
+        // The outcome of the newest is what was waited for; it is followed before this is asked.
         WorkflowStatus::Pending
         | WorkflowStatus::Running
         | WorkflowStatus::Suspended

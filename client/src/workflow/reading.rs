@@ -7,7 +7,7 @@ use crate::Client;
 
 impl Client {
     /// The definition that a workflow was submitted with; `None` when there is no record of it (any
-    /// more).
+    /// more). Those that it went on as have the same.
     ///
     /// # Errors
     /// When Redis could not be asked.
@@ -15,7 +15,10 @@ impl Client {
         &self,
         id: WorkflowId,
     ) -> Result<Option<WorkflowDefinition>, StoreError> {
-        let found = self.store().load_workflows(id.shard(), &[id]).await?;
+        let Some(newest) = self.newest_instance(id).await? else {
+            return Ok(None);
+        };
+        let found = self.store().load_workflows(id.shard(), &[newest]).await?;
         let Some(stored) = found.into_iter().next().flatten() else {
             return Ok(None);
         };

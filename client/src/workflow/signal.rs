@@ -55,7 +55,7 @@ pub enum SignalError {
     Continued {
         /// The workflow.
         workflow: WorkflowId,
-        /// What it went on as.
+        /// The newest that it went on as.
         next: WorkflowId,
     },
     /// A signal with this key was accepted within the last 30 days.

@@ -31,7 +31,7 @@ pub enum CancelWorkflowError {
     Continued {
         /// The workflow.
         workflow: WorkflowId,
-        /// What it went on as.
+        /// The newest that it went on as.
         next: WorkflowId,
     },
     /// Redis did not carry it out.
@@ -57,6 +57,14 @@ pub enum SuspendWorkflowError {
         workflow: WorkflowId,
         /// Where it stands.
         status: WorkflowStatus,
+    },
+    /// It went on as a new one.
+    #[error("{workflow} cannot be suspended: it went on as {next}; suspend that one")]
+    Continued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The newest that it went on as.
+        next: WorkflowId,
     },
     /// It is about to end.
     #[error("{workflow} is ending: its running tasks are being stopped, and nothing new begins")]
@@ -88,6 +96,14 @@ pub enum ResumeWorkflowError {
         /// Where it stands.
         status: WorkflowStatus,
     },
+    /// It went on as a new one.
+    #[error("{workflow} cannot be resumed: it went on as {next}; resume that one")]
+    Continued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The newest that it went on as.
+        next: WorkflowId,
+    },
     /// It is about to end.
     #[error("{workflow} is ending: its running tasks are being stopped, and nothing new begins")]
     Ending {
@@ -118,6 +134,14 @@ pub enum RetryWorkflowError {
         /// Where it stands.
         status: WorkflowStatus,
     },
+    /// It went on as a new one.
+    #[error("{workflow} cannot be retried: it went on as {next}; retry that one")]
+    Continued {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// The newest that it went on as.
+        next: WorkflowId,
+    },
     /// It is about to end.
     #[error(
         "{workflow} is ending: its running tasks are being stopped; retry it when it has ended"
@@ -145,6 +169,7 @@ impl RetryWorkflowError {
             RetryWorkflowError::Store(error) => error.maybe_stored(),
             RetryWorkflowError::Unknown { .. }
             | RetryWorkflowError::WrongStatus { .. }
+            | RetryWorkflowError::Continued { .. }
             | RetryWorkflowError::Ending { .. }
             | RetryWorkflowError::Hooks { .. } => false,
         }
@@ -192,6 +217,9 @@ impl Client {
         let suspended = self.store().suspend_workflow(id).await;
         suspended.map_err(|error| match error {
             CallError::Refused(SteerRefusal::Unknown) => SuspendWorkflowError::Unknown { workflow },
+            CallError::Refused(SteerRefusal::Continued(next)) => {
+                SuspendWorkflowError::Continued { workflow, next }
+            }
             CallError::Refused(SteerRefusal::State(status)) => {
                 SuspendWorkflowError::WrongStatus { workflow, status }
             }
@@ -212,6 +240,9 @@ impl Client {
         let resumed = self.store().resume_workflow(id).await;
         resumed.map_err(|error| match error {
             CallError::Refused(SteerRefusal::Unknown) => ResumeWorkflowError::Unknown { workflow },
+            CallError::Refused(SteerRefusal::Continued(next)) => {
+                ResumeWorkflowError::Continued { workflow, next }
+            }
             CallError::Refused(SteerRefusal::State(status)) => {
                 ResumeWorkflowError::WrongStatus { workflow, status }
             }
@@ -233,6 +264,9 @@ impl Client {
         let retried = self.store().retry_workflow(id).await;
         retried.map_err(|error| match error {
             CallError::Refused(SteerRefusal::Unknown) => RetryWorkflowError::Unknown { workflow },
+            CallError::Refused(SteerRefusal::Continued(next)) => {
+                RetryWorkflowError::Continued { workflow, next }
+            }
             CallError::Refused(SteerRefusal::State(status)) => {
                 RetryWorkflowError::WrongStatus { workflow, status }
             }

@@ -23,6 +23,7 @@ pub mod inbox;
 pub mod leader;
 pub mod leadership;
 pub mod limits;
+pub mod line;
 pub mod list;
 pub mod measure;
 pub mod node;

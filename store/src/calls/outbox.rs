@@ -2,13 +2,12 @@
 //! it is for, and taken out then. Each delivery may come twice, and does nothing the second time.
 
 use bytes::Bytes;
-use paceline_types::id::ID_LEN;
 use paceline_types::workflow::Origin;
 use paceline_types::{JobId, MAX_PAYLOAD_CEILING, ShardIndex, WorkflowId};
 
-use super::cancel::by_shard;
 use super::commit::{ChildOf, Post};
 use super::inbox::TaskEnd;
+use super::line::Newest;
 use super::workflow::WorkflowRefusal;
 use super::{CallError, Fenced, expect_ok};
 use crate::script::{Invocation, Script};
@@ -115,73 +114,23 @@ impl Store {
     }
 
     /// How children stand, in any shards, in the order of the ids; of one that went on as another, how
-    /// that one stands.
+    /// the newest of its line stands.
     ///
     /// # Errors
     /// When there was no answer.
     pub async fn child_phases(&self, ids: &[WorkflowId]) -> Result<Vec<ChildPhase>, StoreError> {
-        let mut phases = vec![ChildPhase::Missing; ids.len()];
-        let mut newest = self.newest_of(ids).await?;
-        let mut open: Vec<usize> = (0..ids.len()).collect();
-        while !open.is_empty() {
-            let mut continued = Vec::new();
-            for (shard, indices) in by_shard(open.iter().map(|&place| newest[place].shard())) {
-                let keys = self.keys(shard)?;
-                let places: Vec<usize> = indices.iter().map(|&index| open[index]).collect();
-                let mut pipeline = redis::pipe();
-                for &place in &places {
-                    let record = keys.workflow(newest[place]);
-                    pipeline.cmd("HGET").arg(record).arg("s");
-                }
-                let headers = self.link.pipeline(&pipeline).await?;
-                for (&place, header) in places.iter().zip(headers) {
-                    let header = text_of("HGET", header)?;
-                    phases[place] = match header.get(..1) {
-                        // A successor is made by the script that ends the one before it.
-                        Some("N") => {
-                            newest[place] = newest[place].of_successor();
-                            continued.push(place);
-                            ChildPhase::Unfinished
-                        }
-                        Some("C" | "F" | "X") => ChildPhase::Ended,
-                        Some(_) => ChildPhase::Unfinished,
-                        None => ChildPhase::Missing,
-                    };
-                }
-            }
-            open = continued;
-        }
-        Ok(phases)
-    }
-
-    /// The newest instance of each line that begins with one of these; itself where it did not go on
-    /// as another. The first of a line may be past its retention.
-    async fn newest_of(&self, firsts: &[WorkflowId]) -> Result<Vec<WorkflowId>, StoreError> {
-        let mut newest = firsts.to_vec();
-        for (shard, indices) in by_shard(firsts.iter().map(|first| first.shard())) {
-            let mut command = redis::cmd("HMGET");
-            command.arg(&self.keys(shard)?.lines);
-            for &index in &indices {
-                command.arg(firsts[index].bare(&mut [0; ID_LEN]) as &str);
-            }
-            let mut found = Reply::list("HMGET", self.link.command(&command).await?)?;
-            for index in indices {
-                if let Ok(id) = WorkflowId::from_bare(&found.text()?) {
-                    newest[index] = id;
-                }
-            }
-        }
-        Ok(newest)
-    }
-
-    async fn newest_of_line(&self, first: WorkflowId) -> Result<WorkflowId, StoreError> {
-        let newest = self.newest_of(&[first]).await?;
-        Ok(newest.first().copied().unwrap_or(first))
+        let newest = self.newest_of_lines(ids).await?.into_iter();
+        let phase = |newest: Option<Newest>| match newest.map(|newest| newest.ended) {
+            None => ChildPhase::Missing,
+            Some(None) => ChildPhase::Unfinished,
+            Some(Some(_)) => ChildPhase::Ended,
+        };
+        Ok(newest.map(phase).collect())
     }
 
     /// Cancels an instance, or what it goes on as.
     async fn cancel_line(&self, first: WorkflowId, reason: &str) -> Result<(), StoreError> {
-        let mut id = self.newest_of_line(first).await?;
+        let mut id = first;
         loop {
             match self.cancel_workflow(id, reason).await {
                 Err(CallError::Refused(WorkflowRefusal::Continued(next))) => id = next,
@@ -194,8 +143,10 @@ impl Store {
     /// Tells the parent of a child how it ended, if it is there and has, and is not tried again.
     async fn tell_again(&self, first: WorkflowId) -> Result<(), StoreError> {
         use paceline_types::workflow::Stage;
-        let mut id = self.newest_of_line(first).await?;
         loop {
+            let Some(id) = self.newest_of_line(first).await? else {
+                return Ok(());
+            };
             let loaded = self.load_workflows(id.shard(), &[id]).await?.pop();
             let Some(stored) = loaded.flatten() else {
                 return Ok(());
@@ -204,10 +155,8 @@ impl Store {
                 return Ok(());
             }
             let end = match &stored.header.stage {
-                Stage::Continued { to } => {
-                    id = *to;
-                    continue;
-                }
+                // Since it was found.
+                Stage::Continued { .. } => continue,
                 Stage::Completed => TaskEnd::Completed,
                 Stage::Ended(ending) => match ending {
                     paceline_types::workflow::Ending::Cancelled { .. } => TaskEnd::Cancelled,

@@ -38,7 +38,7 @@ pub enum WorkflowRefusal {
     /// It has ended.
     #[error("the workflow is {0} already")]
     Ended(WorkflowStatus),
-    /// It has ended well and went on as this one.
+    /// It went on as another, of which this is the newest.
     #[error("the workflow went on as {0}; ask that one")]
     Continued(WorkflowId),
 }
@@ -149,13 +149,18 @@ impl Store {
         let answer = reply.text()?;
         match answer.as_str() {
             "ok" => Ok(()),
-            "unknown" => Err(CallError::Refused(WorkflowRefusal::Unknown)),
+            "unknown" => Err(CallError::Refused(match self.went_on_as(id).await? {
+                Some(newest) => WorkflowRefusal::Continued(newest),
+                None => WorkflowRefusal::Unknown,
+            })),
             "ended" => {
                 let letter = reply.text()?;
                 match ended_status(&letter) {
-                    Some(WorkflowStatus::Continued) => Err(CallError::Refused(
-                        WorkflowRefusal::Continued(id.of_successor()),
-                    )),
+                    Some(WorkflowStatus::Continued) => {
+                        let newest = self.went_on_as(id).await?;
+                        let newest = newest.unwrap_or(id.of_successor());
+                        Err(CallError::Refused(WorkflowRefusal::Continued(newest)))
+                    }
                     Some(status) => Err(CallError::Refused(WorkflowRefusal::Ended(status))),
                     None => Ok(reply.unknown(&letter)?),
                 }

@@ -156,3 +156,53 @@ async fn a_failed_workflow_is_tried_again() {
     let shown = binary.done("workflow get", &[&id]).await;
     assert!(shown.contains("completed x2"), "{shown}");
 }
+
+const CHAIN: &str = r"
+name: chain
+tasks:
+  - { name: more, type: condition, condition: input.left gt 0, condition_routes: { 0: again, 1: go } }
+  - { name: again, task_type: continue, depends_on: [more], payload: { input: { left: 0 } } }
+  - { name: go, type: signal, depends_on: [more] }
+";
+
+/// Row 87: what the first came to is what the newest came to, and whoever steers the first is told of
+/// the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_a_chain_is_known_by_its_newest() {
+    let (binary, _node) = Binary::with_node().await;
+    binary.file("chain.yaml", CHAIN);
+    let submitted = binary
+        .json(r#"workflow submit --input {"left":1}"#, &["chain.yaml"])
+        .await;
+    let first = submitted["id"].as_str().unwrap();
+    let continued = binary.becomes(first, "continued").await;
+    let newest = continued["continued_to"].as_str().unwrap();
+    binary.becomes(newest, "running").await;
+    let sentence = binary.refused(4, "workflow result", &[first]).await;
+    let expected =
+        format!("{first} has no result: it went on as {newest}, which is running; add --wait");
+    assert_eq!(sentence, expected);
+    for (words, verb) in [
+        ("workflow cancel", "cancel"),
+        ("workflow suspend", "suspend"),
+        ("workflow resume", "resume"),
+        ("workflow retry", "retry"),
+    ] {
+        let sentence = binary.refused(4, words, &[first]).await;
+        let remedy = format!("it went on as {newest}; {verb} that one");
+        assert!(sentence.ends_with(&remedy), "{sentence}");
+    }
+    binary.done("workflow signal", &[newest, "go", "7"]).await;
+    let expected = r#"{"again":null,"go":7}"#;
+    assert_eq!(
+        binary.done("workflow result --wait", &[first]).await,
+        expected
+    );
+    assert_eq!(binary.done("workflow result", &[first]).await, expected);
+    let of_task = binary.json("workflow result --task more", &[first]).await;
+    assert_eq!(
+        of_task["result"],
+        json!({ "route": 0 }),
+        "of the first itself"
+    );
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use paceline_client::WorkflowBuilder;
+use paceline_client::{CancelWorkflowError, Step, WaitError, WorkflowBuilder};
+use paceline_node::Context;
 use paceline_tests::{Env, eventually, feature_test, within};
 use paceline_types::{Bytes, JobError, SignalName, WorkflowDefinition, WorkflowId, WorkflowStatus};
 use redis::AsyncCommands;
@@ -185,6 +186,68 @@ feature_test! {
             if left.is_empty() { Ok(()) } else { Err(left) }
         })
         .await;
+    }
+
+    /// Row 87: whoever knows the first of a chain alone finds the last, for as long as that is kept.
+    async fn the_first_of_a_chain_leads_to_the_last_past_its_own_retention(env: Env) {
+        let theatre = Theatre::without_nodes(&env).await;
+        let count = |context: Context, _| async move {
+            match context.workflow_input_as::<u64>().await? {
+                3 => Ok(Bytes::from_static(b"\"enough\"")),
+                n => Err(JobError::continue_as_new(n + 1)),
+            }
+        };
+        let _node = env.node().handle_raw("count", Default::default(), count).start().await.unwrap();
+        let chain = WorkflowBuilder::new("chain").task(Step::new("count", "count"));
+        let first = theatre.client.submit_workflow(chain, Some(json!(0))).await.unwrap();
+        let last = ended(&first).await.id;
+        let mut line = vec![first.id()];
+        while line.last() != Some(&last) {
+            line.push(line.last().unwrap().of_successor());
+        }
+        let gone = &line[..3];
+        let newest = async |of: WorkflowId| theatre.client.newest_instance(of).await.unwrap();
+        for &link in &line {
+            assert_eq!(newest(link).await, Some(last));
+        }
+        age(&env, gone).await;
+        for &link in gone {
+            eventually("it is gone", SWEPT, async || {
+                theatre.store.workflow(link).await.unwrap().is_none()
+            })
+            .await;
+        }
+        assert_eq!(newest(first.id()).await, Some(last));
+        assert_eq!(newest(gone[1]).await, None, "only the first is remembered");
+
+        assert_eq!(ended(&first).await.id, last);
+        let output: String = within("its output", SWEPT, first.output()).await.unwrap();
+        assert_eq!(output, "enough");
+        assert_eq!(first.status().await.unwrap(), Some(WorkflowStatus::Completed));
+        let view = theatre.client.workflow(first.id()).await.unwrap().unwrap();
+        assert_eq!(view.id, last);
+        let view = theatre.client.workflow_with_elements(first.id()).await.unwrap().unwrap();
+        assert_eq!(view.id, last);
+        let definition = theatre.client.workflow_definition(first.id()).await.unwrap().unwrap();
+        assert_eq!(definition.name, "chain");
+        match first.cancel("").await.unwrap_err() {
+            CancelWorkflowError::Continued { next, .. } => assert_eq!(next, last),
+            other => panic!("{other}"),
+        }
+        for refused in [
+            first.signal("x", 1).await.unwrap_err().to_string(),
+            first.suspend().await.unwrap_err().to_string(),
+            first.resume().await.unwrap_err().to_string(),
+            first.retry().await.unwrap_err().to_string(),
+        ] {
+            assert!(refused.contains(&format!("it went on as {last}")), "{refused}");
+        }
+
+        age(&env, &[last]).await;
+        eventually("nothing is left of it", SWEPT, async || newest(first.id()).await.is_none()).await;
+        let unknown = within("a wait in vain", SWEPT, first.wait()).await.unwrap_err();
+        assert!(matches!(unknown, WaitError::Unknown { .. }), "{unknown}");
+        assert_eq!(theatre.client.workflow(first.id()).await.unwrap(), None);
     }
 
     async fn a_workflow_of_many_tasks_is_removed_in_steps(env: Env) {

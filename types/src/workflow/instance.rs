@@ -157,6 +157,9 @@ pub struct TaskState {
     /// Of a condition: how often it was evaluated since it, or the loop that it is part of, began.
     #[serde(skip_serializing_if = "is_none")]
     pub condition_iterations: u32,
+    /// Of a task that waits for a signal: the signal's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SignalName>,
     /// The workflow that it is, once that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child_workflow_id: Option<WorkflowId>,
@@ -191,6 +194,7 @@ impl TaskState {
             skip_reason: None,
             condition_route: None,
             condition_iterations: 0,
+            signal: None,
             child_workflow_id: None,
             subflow_tasks: Vec::new(),
             elements: None,

@@ -184,6 +184,14 @@ pub struct TaskDefinition {
     pub headers: BTreeMap<String, String>,
 }
 
+impl TaskDefinition {
+    /// The name of the signal that it waits for; none of what waits for no signal.
+    #[must_use]
+    pub fn awaited_signal(&self) -> Option<&str> {
+        (self.kind == TaskKind::Signal).then(|| self.signal.as_deref().unwrap_or(&self.name))
+    }
+}
+
 /// The routes of a condition: keys are numbers, or strings of digits, as in JSON all keys are.
 fn routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u32, String>, D::Error> {
     struct Routes;

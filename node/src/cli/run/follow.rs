@@ -102,10 +102,11 @@ impl Following<'_> {
     ) -> Result<(), Failure> {
         match delivery {
             Some(Ok(Delivery::Event(event))) => {
-                let before = self.board.root();
+                let newest = |board: &Board| board.newest_of(event.workflow_id?);
+                let before = newest(&self.board);
                 let changes = self.board.apply(&event);
                 self.view.show(&self.board, &changes, Some(&event));
-                match self.board.root() {
+                match newest(&self.board) {
                     Some(successor) if Some(successor) != before => self.listen(successor).await,
                     _ => Ok(()),
                 }

@@ -114,6 +114,12 @@ pub(crate) async fn run(
         Workflow::Get { id } => {
             let workflow = connect(globals).await?.workflow(id).await?;
             let workflow = workflow.ok_or_else(|| Failure::not_found(id))?;
+            if workflow.id != id {
+                let newest = workflow.id;
+                output.note(&format!(
+                    "{id} is past its retention; it went on as {newest}"
+                ));
+            }
             output.either(&workflow, || show::workflow(output, &workflow))
         }
         Workflow::List { status, page } => {

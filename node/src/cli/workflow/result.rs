@@ -50,15 +50,35 @@ pub(super) async fn run(
         false => None,
     };
     if let Some(task) = &outcome.task {
-        let of = ended.map_or(id, |workflow| workflow.id);
+        let of = match ended {
+            Some(workflow) => workflow.id,
+            None => kept(&client, id).await?,
+        };
         let result = task_result(&client, of, task, outcome.iteration).await?;
         return tell_task(of, task, result, output);
     }
     let workflow = match ended {
         Some(workflow) => workflow,
-        None => now(&client, id).await?,
+        None => newest(&client, id).await?,
     };
-    tell(&workflow, output)
+    tell(id, &workflow, output)
+}
+
+/// The workflow itself while it is kept, else the newest that it went on as.
+async fn kept(client: &Client, id: WorkflowId) -> Result<WorkflowId, Failure> {
+    let workflow = client.workflow(id).await?;
+    let workflow = workflow.ok_or_else(|| Failure::not_found(id))?;
+    Ok(workflow.id)
+}
+
+/// The newest that a workflow went on as, or itself: what it came to so far.
+async fn newest(client: &Client, id: WorkflowId) -> Result<Workflow, Failure> {
+    let newest = client.newest_instance(id).await?;
+    let workflow = match newest {
+        Some(newest) => client.workflow(newest).await?,
+        None => None,
+    };
+    workflow.ok_or_else(|| Failure::not_found(id))
 }
 
 async fn task_result(
@@ -106,12 +126,8 @@ fn tell_task(
     Err(Failure::new(kind, sentence))
 }
 
-async fn now(client: &Client, id: WorkflowId) -> Result<Workflow, Failure> {
-    let workflow = client.workflow(id).await?;
-    workflow.ok_or_else(|| Failure::not_found(id))
-}
-
-fn tell(workflow: &Workflow, output: Output) -> Result<(), Failure> {
+/// `asked` is the workflow, or what went on as it.
+fn tell(asked: WorkflowId, workflow: &Workflow, output: Output) -> Result<(), Failure> {
     let (id, status) = (workflow.id, workflow.status);
     match status {
         WorkflowStatus::Completed => {
@@ -130,15 +146,16 @@ fn tell(workflow: &Workflow, output: Output) -> Result<(), Failure> {
                 format!("{id} {status}: {error}"),
             ))
         }
-        WorkflowStatus::Continued => {
-            let next = workflow.continued_to;
-            let next =
-                next.map_or_else(String::new, |next| format!(" as {next}: ask for that one"));
-            let sentence = format!("{id} has no result: it went on{next}, or add --wait");
-            Err(Failure::new(Kind::Conflict, sentence))
-        }
-        WorkflowStatus::Pending | WorkflowStatus::Running | WorkflowStatus::Suspended => {
-            let sentence = format!("{id} has no result: it is {status}; add --wait");
+        WorkflowStatus::Pending
+        | WorkflowStatus::Running
+        | WorkflowStatus::Suspended
+        // It went on since it was found.
+        | WorkflowStatus::Continued => {
+            let stands = match id == asked {
+                true => format!("it is {status}"),
+                false => format!("it went on as {id}, which is {status}"),
+            };
+            let sentence = format!("{asked} has no result: {stands}; add --wait");
             Err(Failure::new(Kind::Conflict, sentence))
         }
     }

@@ -35,7 +35,7 @@ pub enum SignalRefusal {
     /// It has ended.
     #[error("the workflow is {0} already; no task of it waits for signals any more")]
     Ended(WorkflowStatus),
-    /// It has ended well and went on as this one.
+    /// It went on as another, of which this is the newest.
     #[error("the workflow went on as {0}; signal that one")]
     Continued(WorkflowId),
     /// A signal with this key was accepted before.
@@ -92,12 +92,18 @@ impl Store {
             "duplicate" => SignalRefusal::Duplicate {
                 number: reply.parse("a number")?,
             },
-            "unknown" => SignalRefusal::Unknown,
+            "unknown" => match self.went_on_as(id).await? {
+                Some(newest) => SignalRefusal::Continued(newest),
+                None => SignalRefusal::Unknown,
+            },
             "full" => SignalRefusal::Full,
             "ended" => {
                 let letter = reply.text()?;
                 match ended_status(&letter) {
-                    Some(WorkflowStatus::Continued) => SignalRefusal::Continued(id.of_successor()),
+                    Some(WorkflowStatus::Continued) => {
+                        let newest = self.went_on_as(id).await?;
+                        SignalRefusal::Continued(newest.unwrap_or(id.of_successor()))
+                    }
                     Some(status) => SignalRefusal::Ended(status),
                     None => return Ok(reply.unknown(&letter)?),
                 }

@@ -19,6 +19,9 @@ pub enum SteerRefusal {
     /// There is no such workflow.
     #[error("there is no such workflow; it may have been removed after its retention")]
     Unknown,
+    /// It went on as another, of which this is the newest.
+    #[error("the workflow went on as {0}; ask that one")]
+    Continued(WorkflowId),
     /// It does not stand where this can be done.
     #[error("the workflow is {0}")]
     State(WorkflowStatus),
@@ -41,7 +44,7 @@ impl Store {
         let names = [keys.events.clone(), keys.workflow(id)];
         let mut call = Invocation::new(&SUSPEND_WORKFLOW, &names);
         call.arg(self.shared.event_cap);
-        self.steer_workflow("suspend_workflow", &call).await
+        self.steer_workflow("suspend_workflow", id, &call).await
     }
 
     /// Lets a suspended workflow go on. False when it was not suspended.
@@ -53,7 +56,7 @@ impl Store {
         let names = [keys.events.clone(), keys.workflow(id)];
         let mut call = Invocation::new(&RESUME_WORKFLOW, &names);
         call.arg(self.shared.event_cap);
-        self.steer_workflow("resume_workflow", &call).await
+        self.steer_workflow("resume_workflow", id, &call).await
     }
 
     /// Has what failed or was cancelled of a workflow tried again; what completed is kept. The leader
@@ -72,25 +75,35 @@ impl Store {
         ];
         let mut call = Invocation::new(&RETRY_WORKFLOW, &names);
         call.arg(new_call_id());
-        self.steer_workflow("retry_workflow", &call).await?;
+        self.steer_workflow("retry_workflow", id, &call).await?;
         Ok(())
     }
 
     async fn steer_workflow(
         &self,
         what: &'static str,
+        id: WorkflowId,
         call: &Invocation,
     ) -> Result<bool, CallError<SteerRefusal>> {
         let mut reply = Reply::list(what, self.link.call(call).await?)?;
         let answer = reply.text()?;
         let refusal = match answer.as_str() {
             "ok" => return Ok(reply.len() == 0 || reply.int()? == 1),
-            "unknown" => SteerRefusal::Unknown,
+            "unknown" => match self.went_on_as(id).await? {
+                Some(newest) => SteerRefusal::Continued(newest),
+                None => SteerRefusal::Unknown,
+            },
             "hooks" => SteerRefusal::Hooks,
             "state" => {
                 let letter = reply.text()?;
                 match standing(&letter) {
                     Some(Standing::Ending) => SteerRefusal::Ending,
+                    Some(Standing::At(WorkflowStatus::Continued)) => {
+                        let newest = self.went_on_as(id).await?;
+                        newest.map_or(SteerRefusal::State(WorkflowStatus::Continued), |newest| {
+                            SteerRefusal::Continued(newest)
+                        })
+                    }
                     Some(Standing::At(status)) => SteerRefusal::State(status),
                     None => {
                         return Err(

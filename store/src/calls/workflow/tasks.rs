@@ -6,7 +6,7 @@ use paceline_types::workflow::{
     Hook, MapProgress, Section, SectionBody, Stage, TaskDefinition, TaskKind, TaskRecord,
     TaskState, WorkflowDefinition,
 };
-use paceline_types::{JobId, JobStatus, TaskName, TaskType, WorkflowId};
+use paceline_types::{JobId, JobStatus, SignalName, TaskName, TaskType, WorkflowId};
 
 use super::StoredWorkflow;
 use super::view::Found;
@@ -134,6 +134,7 @@ pub(super) fn task_view(
     let mut view = TaskState::new(placed.name.clone(), kind, waiting(stored));
     view.task_type = placed.task_type.and_then(|name| TaskType::new(name).ok());
     view.generated_by = placed.generated_by.clone();
+    view.signal = definition.and_then(|task| SignalName::new(task.awaited_signal()?).ok());
     let depends_on = definition.map_or(&[][..], |task| &task.depends_on);
     view.depends_on = depends_on
         .iter()

@@ -243,7 +243,7 @@ fn node(task: &TaskDefinition) -> Node {
         TaskKind::Subflow => (Shape::Subflow, format!("adds tasks: {}", task.task_type)),
         TaskKind::Map => (Shape::Map, format!("for each: {}", task.task_type)),
         TaskKind::Signal => {
-            let signal = task.signal.as_ref().unwrap_or(&task.name);
+            let signal = task.awaited_signal().unwrap_or_default();
             (Shape::Signal, format!("signal {signal}"))
         }
     };

@@ -174,11 +174,11 @@ impl<'a> Reader<'a> {
             }
             Form::Child => self.read_child(place, task),
             Form::Signal => {
-                let (field, name) = match task.signal.as_deref() {
-                    Some(name) => ("signal", name),
-                    None => ("name", task.name.as_str()),
+                let field = match task.signal {
+                    Some(_) => "signal",
+                    None => "name",
                 };
-                let name = SignalName::new(name);
+                let name = SignalName::new(task.awaited_signal().unwrap_or_default());
                 // A name that no task may have has been told as such.
                 if field == "name" && name.is_err() {
                     return None;

@@ -70,9 +70,10 @@ impl Board {
         self.name_flow(0, id);
     }
 
-    /// The workflow that was submitted, or that it goes on as.
-    pub(super) fn root(&self) -> Option<WorkflowId> {
-        self.flows.first()?.id
+    /// What a workflow of the board goes on as by now; itself unless it did.
+    pub(super) fn newest_of(&self, workflow: WorkflowId) -> Option<WorkflowId> {
+        let flow = self.by_id.get(&workflow)?;
+        self.flows.get(*flow)?.id
     }
 
     /// All rows.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use paceline_types::workflow::{TaskDefinition, TaskKind, TaskState};
-use paceline_types::{Event, JobId, JobStatus, UnixMillis};
+use paceline_types::{Event, JobId, JobStatus, SignalName, UnixMillis};
 
 /// What a row stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +13,8 @@ pub(in crate::cli::run) enum Kind {
     Subflow,
     Map(Elements),
     Child,
-    /// Waits for the signal of this name, where that is known.
-    Signal(Option<String>),
+    /// Waits for the signal of this name.
+    Signal(String),
     Hook,
 }
 
@@ -26,10 +26,7 @@ impl Kind {
             TaskKind::Condition => Kind::Condition,
             TaskKind::Subflow => Kind::Subflow,
             TaskKind::Map => Kind::Map(Elements::default()),
-            TaskKind::Signal => {
-                let name = task.signal.clone().unwrap_or_else(|| task.name.clone());
-                Kind::Signal(Some(name))
-            }
+            TaskKind::Signal => Kind::Signal(task.awaited_signal().unwrap_or_default().to_owned()),
         }
     }
 
@@ -41,7 +38,10 @@ impl Kind {
             TaskKind::Condition => Kind::Condition,
             TaskKind::Subflow => Kind::Subflow,
             TaskKind::Map => Kind::Map(Elements::default()),
-            TaskKind::Signal => Kind::Signal(None),
+            TaskKind::Signal => {
+                let signal = task.signal.as_ref().map(SignalName::as_str);
+                Kind::Signal(signal.unwrap_or(task.name.as_str()).to_owned())
+            }
         }
     }
 }

@@ -299,7 +299,7 @@ fn a_task_that_came_on_the_way_stands_under_the_one_that_added_it() {
         kind,
         ..Place::default()
     };
-    let signal = Kind::Signal(None);
+    let signal = Kind::Signal("go".to_owned());
     let (changes, _) = board.place(
         id(ROOT),
         &[

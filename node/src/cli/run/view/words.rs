@@ -13,7 +13,7 @@ const BAR_WIDTH: usize = 20;
 /// Status, starts, attempt, duration and error of a row.
 pub(super) fn message(board: &Board, row: &Row) -> String {
     let mut text = match (&row.kind, row.status) {
-        (Kind::Signal(Some(name)), Status::Listening) => return waits_for(board, row, name),
+        (Kind::Signal(name), Status::Listening) => return waits_for(board, row, name),
         (Kind::Map(elements), Status::Running) => progress(elements),
         (_, status) => word(status).to_owned(),
     };
@@ -62,8 +62,10 @@ fn waits_for(board: &Board, row: &Row, signal: &str) -> String {
     let Some(id) = board.workflow_of(row) else {
         return format!("waiting{again} for the signal {signal}");
     };
+    // What begins with a dash would be read as an option.
+    let end_of_options = if signal.starts_with('-') { "-- " } else { "" };
     let signal = shell_word(signal);
-    format!("waiting{again} for: paceline workflow signal {id} {signal}")
+    format!("waiting{again} for: paceline workflow signal {id} {end_of_options}{signal}")
 }
 
 /// A word as a shell takes it for one.
