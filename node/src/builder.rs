@@ -1,5 +1,7 @@
 //! How a node is put together; every mistake is found before anything is started.
 
+mod check;
+mod code;
 #[cfg(test)]
 mod tests;
 
@@ -7,22 +9,17 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
-use paceline_store::RedisUrl;
-use paceline_types::{
-    DEFAULT_MAX_PAYLOAD, Event, EventKind, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace,
-    Outcome, Role, ScheduleDefinition, ScheduleId, Task, TierWeights,
-};
+use paceline_types::{DEFAULT_MAX_PAYLOAD, NameError, Role, TierWeights};
 
 use crate::aggregate::Aggregator;
 use crate::callbacks::Callback;
-use crate::context::Context;
-use crate::handler::{self, HandlerFn, HandlerOptions};
-use crate::middleware::{Layers, Middleware};
-use crate::node::{Node, RunningNode, StartError};
+use crate::handler::{HandlerFn, HandlerOptions};
+use crate::middleware::Layers;
+use crate::node::{RunningNode, StartError};
 use crate::periodic::{DEFAULT_PERIOD, Provider};
-use crate::registry::{Pattern, Registry};
+
+pub use check::BuildError;
 
 /// Run slots of a node unless configured otherwise.
 pub const DEFAULT_CONCURRENCY: u32 = 256;
@@ -39,61 +36,10 @@ pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 /// How often a node looks for changed settings unless configured otherwise.
 pub const DEFAULT_SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shortest and longest time between two looks for changed settings.
-const SETTINGS_INTERVALS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(10);
-
 /// Shortest lease: below it, an ordinary pause of the process would look like its death.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 const DEFAULT_URL: &str = "redis://127.0.0.1/";
-
-/// Why a node cannot be built. Nothing was started.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Two handlers for one task type or pattern.
-    #[error("`{0}` has two handlers; register each task type and pattern once")]
-    RegisteredTwice(String),
-    /// A task type or pattern that is not a name.
-    #[error("a handler cannot be registered: {0}")]
-    TaskType(NameError),
-    /// An option of a handler.
-    #[error("the handler of `{handler}` cannot be used: {problem}")]
-    Handler {
-        /// What it is registered under.
-        handler: String,
-        /// The field, and what it must be.
-        problem: String,
-    },
-    /// Two aggregators for one task type.
-    #[error("`{0}` has two aggregators; register one for each task type")]
-    AggregatedTwice(String),
-    /// An aggregator that could never be asked.
-    #[error(
-        "the aggregator of `{0}` has no handler behind it; register one for that task type as well"
-    )]
-    Aggregator(String),
-    /// The namespace is not a name.
-    #[error("{0}")]
-    Namespace(NameError),
-    /// The address of Redis.
-    #[error("{0}")]
-    Url(String),
-    /// A name that no provider of schedules may have.
-    #[error("the name of a provider of schedules: {0}")]
-    Provider(#[source] NameError),
-    /// Any other option.
-    #[error("{option} is {given}, but must be {allowed}")]
-    Option {
-        /// Its name.
-        option: &'static str,
-        /// What it was given.
-        given: String,
-        /// What would be accepted.
-        allowed: &'static str,
-    },
-}
 
 /// Puts a node together. Start it with [`NodeBuilder::run`], [`NodeBuilder::run_until`] or
 /// [`NodeBuilder::start`].
@@ -255,240 +201,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Calls `callback` for events of this kind, wherever in the cluster they come from: a job
-    /// that completed, failed, died, was paused, resumed or cancelled, a workflow that ended, and
-    /// so on.
-    ///
-    /// Each event reaches the callbacks of one node, at least once: after a crash another node
-    /// with callbacks goes on, and may repeat the last second's. The first node of a namespace
-    /// that has callbacks begins with what happens from then on. In each shard one call is made
-    /// after the other, in the order of events; a call that takes longer than 30 s is dropped. A
-    /// panic is logged, counted, and goes no further.
-    ///
-    /// ```
-    /// # use paceline_node::{Event, EventKind, Node};
-    /// let node = Node::builder()
-    ///     .on(EventKind::JobDead, |event: Event| async move {
-    ///         tracing::error!(job = ?event.job_id, error = ?event.error, "given up");
-    ///     })
-    ///     .on(EventKind::WorkflowCompleted, async |event: Event| {
-    ///         tracing::info!(workflow = ?event.workflow_id, "done");
-    ///     });
-    /// # let _ = node;
-    /// ```
-    pub fn on<F, Fut>(mut self, kind: EventKind, callback: F) -> Self
-    where
-        F: Fn(Event) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.callbacks.push(Callback::new(Some(kind), callback));
-        self
-    }
-
-    /// Calls `callback` for every event; see [`NodeBuilder::on`].
-    pub fn on_any<F, Fut>(mut self, callback: F) -> Self
-    where
-        F: Fn(Event) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.callbacks.push(Callback::new(None, callback));
-        self
-    }
-
-    /// Adds middleware around every handler of the node, wherever in the builder it was
-    /// registered: the first that is added is outermost, that of a handler comes inside of it.
-    ///
-    /// ```
-    /// # use paceline_node::{Bytes, Context, Next, Node};
-    /// let node = Node::builder().middleware(
-    ///     async |context: Context, payload: Bytes, next: Next| {
-    ///         let job = context.job_id();
-    ///         let outcome = next.run(context, payload).await;
-    ///         tracing::info!(%job, done = outcome.is_ok(), "a run ended");
-    ///         outcome
-    ///     },
-    /// );
-    /// # let _ = node;
-    /// ```
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(middleware);
-        self
-    }
-
-    /// Registers the handler of a task.
-    ///
-    /// A payload that is not a `T` goes to the dead letters at once, and the error names the
-    /// field.
-    pub fn handle<T, F, Fut>(self, handler: F) -> Self
-    where
-        T: Task,
-        F: Fn(Context, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<T::Output, JobError>> + Send + 'static,
-    {
-        self.handle_with(HandlerOptions::default(), handler)
-    }
-
-    /// Registers the handler of a task, with options.
-    pub fn handle_with<T, F, Fut>(mut self, options: HandlerOptions, handler: F) -> Self
-    where
-        T: Task,
-        F: Fn(Context, T) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<T::Output, JobError>> + Send + 'static,
-    {
-        let entry = (T::TYPE.to_owned(), options, handler::typed(handler));
-        self.handlers.push(entry);
-        self
-    }
-
-    /// Registers a handler that works on bytes, for one task type (`image.resize`), for all that
-    /// begin alike (`image.*`), or for all (`*`). The most particular one gets a job.
-    pub fn handle_raw<F, Fut>(
-        mut self,
-        pattern: impl Into<String>,
-        options: HandlerOptions,
-        handler: F,
-    ) -> Self
-    where
-        F: Fn(Context, Bytes) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Outcome> + Send + 'static,
-    {
-        let entry = (pattern.into(), options, handler::raw(handler));
-        self.handlers.push(entry);
-        self
-    }
-
-    /// Keeps the schedules that `provider` names: it is asked when this node begins to lead the
-    /// first shard, and again every minute; what it names is created and changed, and what it
-    /// made before and names no longer is deleted. An error or a panic leaves all as it is.
-    ///
-    /// `name` marks the schedules as its own; it touches no others. Register the same provider on
-    /// every node: the one that leads asks.
-    ///
-    /// ```no_run
-    /// # use paceline_node::Node;
-    /// # use paceline_types::ScheduleDefinition;
-    /// # async fn schedules_of_tenants() -> Result<Vec<ScheduleDefinition>, String> { Ok(vec![]) }
-    /// let node = Node::builder().periodic("tenants", schedules_of_tenants);
-    /// ```
-    pub fn periodic<F, Fut, E>(mut self, name: impl AsRef<str>, provider: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<ScheduleDefinition>, E>> + Send + 'static,
-        E: std::fmt::Display,
-    {
-        match ScheduleId::new(name.as_ref()) {
-            Ok(name) => self.periodic.push(Provider::new(name, provider)),
-            Err(error) => self.wrong_provider = Some(error),
-        }
-        self
-    }
-
     /// How often providers of schedules are asked. Default one minute.
     pub fn period(mut self, period: Duration) -> Self {
         self.period = period;
         self
-    }
-
-    /// Checks everything that can be checked without Redis.
-    ///
-    /// # Errors
-    /// The first mistake.
-    pub fn build(self) -> Result<Node, BuildError> {
-        let short = |option, lease: Duration| {
-            if lease >= SHORTEST_LEASE {
-                return Ok(());
-            }
-            Err(BuildError::Option {
-                option,
-                given: paceline_types::duration::format(lease),
-                allowed: "at least 1s",
-            })
-        };
-        short("the lease", self.lease)?;
-        short("the leader's lease", self.leader_lease)?;
-        if !SETTINGS_INTERVALS.contains(&self.look) {
-            return Err(BuildError::Option {
-                option: "the interval of settings",
-                given: paceline_types::duration::format(self.look),
-                allowed: "between 100ms and 10s",
-            });
-        }
-        let wrong = |option, given: u64, allowed| {
-            let given = given.to_string();
-            Err(BuildError::Option {
-                option,
-                given,
-                allowed,
-            })
-        };
-        if self.concurrency == 0 {
-            return wrong("concurrency", 0, "at least 1");
-        }
-        if self.shards == Some(0) {
-            return wrong("the number of shards", 0, "at least 1");
-        }
-        if self.max_payload == 0 || self.max_payload > MAX_PAYLOAD_CEILING {
-            let given = u64::try_from(self.max_payload).unwrap_or(u64::MAX);
-            return wrong("the payload limit", given, "between 1 byte and 8 MiB");
-        }
-        if self.period.is_zero() {
-            return wrong("the period of providers", 0, "longer than zero");
-        }
-        if let Some(error) = &self.wrong_provider {
-            return Err(BuildError::Provider(error.clone()));
-        }
-        self.check_roles()?;
-        let url: RedisUrl = self
-            .url
-            .parse()
-            .map_err(|error| BuildError::Url(format!("{error}")))?;
-        let namespace = match &self.namespace {
-            Some(name) => Namespace::new(name).map_err(BuildError::Namespace)?,
-            None => Namespace::default(),
-        };
-        let mut registry = Registry::default();
-        for (name, options, _) in &self.handlers {
-            let pattern = Pattern::parse(name).map_err(BuildError::TaskType)?;
-            registry
-                .add(pattern)
-                .map_err(|_| BuildError::RegisteredTwice(name.clone()))?;
-            if let Some(problem) = options.problem() {
-                let handler = name.clone();
-                return Err(BuildError::Handler { handler, problem });
-            }
-        }
-        let builder = self.aggregated(&registry)?;
-        Ok(Node {
-            url,
-            namespace,
-            registry,
-            builder,
-        })
-    }
-
-    fn check_roles(&self) -> Result<(), BuildError> {
-        let has = |role| self.roles.contains(&role);
-        let wrong = |given: String, allowed| {
-            Err(BuildError::Option {
-                option: "the list of roles",
-                given,
-                allowed,
-            })
-        };
-        if self.roles.is_empty() {
-            return wrong(
-                "empty".to_owned(),
-                "at least one of worker, scheduler, orchestrator and api",
-            );
-        }
-        if has(Role::Scheduler) != has(Role::Orchestrator) {
-            let given: Vec<_> = self.roles.iter().map(|role| role.as_str()).collect();
-            return wrong(
-                given.join(", "),
-                "with both of scheduler and orchestrator or with neither, since one leader does both",
-            );
-        }
-        Ok(())
     }
 
     /// Starts the node; see [`Node::start`].

@@ -3,10 +3,13 @@
 //! The services are tested on the ledger in memory; that is worth as much as the two ledgers
 //! agree. So whatever a test of a service leans on is a case here, and runs on both.
 
-mod cases;
 mod flows;
+mod hands;
+mod jobs;
 mod lives;
+mod marks;
 mod posts;
+mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -88,19 +91,19 @@ pub trait Bed: Send + Sync {
 /// # Panics
 /// When the ledger does not do what the ports promise; the message names the case.
 pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
-    cases::entries_come_in_order_until_they_are_consumed(&make().await).await;
-    cases::what_was_submitted_is_loaded(&make().await).await;
-    cases::a_commit_is_written_whole(&make().await).await;
-    cases::a_stale_commit_writes_nothing_and_consumes_nothing(&make().await).await;
-    cases::a_repeated_turn_changes_nothing(&make().await).await;
-    cases::a_commit_for_nothing_is_missing(&make().await).await;
-    cases::an_older_term_writes_nothing(&make().await).await;
-    cases::the_end_of_a_job_reaches_the_inbox(&make().await).await;
-    cases::a_waiting_job_is_cancelled_at_once(&make().await).await;
-    cases::unfinished_instances_are_marked(&make().await).await;
-    cases::a_moment_passes(&make().await).await;
-    cases::what_is_parked_is_consumed(&make().await).await;
-    cases::a_timer_is_seen_to_once(&make().await).await;
+    turns::entries_come_in_order_until_they_are_consumed(&make().await).await;
+    turns::what_was_submitted_is_loaded(&make().await).await;
+    turns::a_commit_is_written_whole(&make().await).await;
+    turns::a_stale_commit_writes_nothing_and_consumes_nothing(&make().await).await;
+    turns::a_repeated_turn_changes_nothing(&make().await).await;
+    turns::a_commit_for_nothing_is_missing(&make().await).await;
+    turns::an_older_term_writes_nothing(&make().await).await;
+    jobs::the_end_of_a_job_reaches_the_inbox(&make().await).await;
+    jobs::a_waiting_job_is_cancelled_at_once(&make().await).await;
+    marks::unfinished_instances_are_marked(&make().await).await;
+    marks::a_moment_passes(&make().await).await;
+    marks::what_is_parked_is_consumed(&make().await).await;
+    jobs::a_timer_is_seen_to_once(&make().await).await;
     lives::what_was_given_is_loaded(&make().await).await;
     lives::a_signal_is_kept_until_it_is_taken(&make().await).await;
     lives::who_is_suspended_must_be_loaded_again(&make().await).await;

@@ -1,6 +1,9 @@
+use bytes::Bytes;
+use paceline_types::{JobError, Outcome, Task};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::context::Context;
 
 #[derive(Serialize, Deserialize)]
 struct Tick;

@@ -3,7 +3,7 @@
 use paceline_types::workflow::{Ending, Header, Stage};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
-use super::cases::{FROM_START, empty, is_committed, read, revision, write};
+use super::hands::{FROM_START, empty, is_committed, read, revision, write};
 use super::{Bed, term};
 use crate::desk::{DEFAULT_CACHE_BYTES, Desk};
 use crate::graph::graph;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use paceline_types::workflow::{Ending, Header, Section, SectionBody, Stage, TaskRecord};
 use paceline_types::{JobId, SignalName, TaskName, WorkflowId, WorkflowStatus};
 
-use super::cases::{FROM_START, begun, empty, is_committed, read, revision, write};
+use super::hands::{FROM_START, begun, empty, is_committed, read, revision, write};
 use super::{Bed, term};
 use crate::graph::graph;
 use crate::ports::{

@@ -3,7 +3,7 @@
 use paceline_types::workflow::{Ending, Origin, Stage, TaskRecord};
 use paceline_types::{JobId, TaskName, WorkflowId, WorkflowStatus};
 
-use super::cases::{FROM_START, begun, empty, is_committed, read, revision, write};
+use super::hands::{FROM_START, begun, empty, is_committed, read, revision, write};
 use super::lives::{close, json, stored, told, value};
 use super::{Bed, term};
 use crate::graph::graph;

@@ -1,6 +1,7 @@
 mod posts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use paceline_types::{NodeId, ShardIndex, WorkflowStatus};
 use tokio::sync::{Notify, oneshot};

@@ -1,22 +1,22 @@
-//! Batches in memory: what is kept of them, their items' jobs, and what clients and workers do.
+//! Batches in memory: what is kept of them and of their items' jobs, and how a commit changes it.
 //!
 //! Whatever the leader does, a window is never exceeded and a start of an item has one job: a commit
 //! that says otherwise is a panic here.
+
+mod hands;
+mod port;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_types::batch::{BatchHeader, BatchPlan, ItemRecord, ONETIME_NAME, ONETIME_PLACE};
-use paceline_types::{BatchDefinition, BatchId, BatchStatus, JobId, ShardIndex};
+use paceline_types::{BatchId, BatchStatus, JobId};
 
-use super::services::unavailable;
-use super::{JobState, MemoryLedger, State};
+use super::{JobState, State};
 use crate::ports::{
-    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, Batches, CommitOutcome, Cursor, InboxItem,
-    LedgerError, Page, StoredBatch, TaskOutcome,
+    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, CommitOutcome, InboxItem, TaskOutcome,
 };
-use crate::term::Term;
 
 /// The job of an item, or of the onetime task.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,228 +226,5 @@ impl State {
             self.deliver(stopped);
         }
         CommitOutcome::Committed { revision }
-    }
-}
-
-impl MemoryLedger {
-    /// Accepts a batch, as a client would; it must be valid.
-    ///
-    /// # Panics
-    /// When it is not.
-    pub fn submit_batch(&self, definition: &BatchDefinition) -> BatchId {
-        let plan = definition.validate(usize::MAX);
-        let Ok(plan) = plan else {
-            panic!("not a batch: {plan:?}")
-        };
-        let mut state = self.state();
-        state.made += 1;
-        let id = BatchId::from_parts(2, ShardIndex(0), state.made << 20);
-        let head = serde_json::to_vec(&definition.head()).unwrap_or_default();
-        let kept = KeptBatch {
-            definition: head.into(),
-            ids: definition
-                .items
-                .iter()
-                .map(|item| item.id.clone())
-                .collect(),
-            records: vec![ItemRecord::default(); definition.items.len()],
-            plan,
-            header: BatchHeader::NEW,
-            revision: 0,
-            unfinished: false,
-            alarms: BTreeMap::new(),
-            close: None,
-            onetime: None,
-            log: Vec::new(),
-            most_open: 0,
-        };
-        state.batches.kept.insert(id, kept);
-        state.deliver(vec![InboxItem::Batch {
-            batch: id,
-            news: BatchNews::Start,
-        }]);
-        id
-    }
-
-    /// Asks for a batch to be cancelled, as a client would.
-    pub fn cancel_batch(&self, batch: BatchId, reason: &str) {
-        let reason = reason.to_owned();
-        self.deliver(vec![InboxItem::Batch {
-            batch,
-            news: BatchNews::Cancel { reason },
-        }]);
-    }
-
-    /// Asks for another attempt, as a client would; false if the batch has not failed, and was not
-    /// cancelled.
-    pub fn retry_batch(&self, batch: BatchId, failed_only: bool) -> bool {
-        let mut state = self.state();
-        let Some(kept) = state.batches.kept.get_mut(&batch) else {
-            return false;
-        };
-        let Some(BatchStatus::Failed | BatchStatus::Cancelled) = kept.close else {
-            return false;
-        };
-        kept.close = None;
-        kept.revision += 1;
-        state.deliver(vec![InboxItem::Batch {
-            batch,
-            news: BatchNews::Retry { failed_only },
-        }]);
-        true
-    }
-
-    /// Takes waiting jobs of batches, as a worker would, in the order in which they were enqueued.
-    pub fn claim_items(&self, max: usize) -> Vec<(JobId, BatchJob)> {
-        let book = &mut self.state().batches;
-        let mut claimed = Vec::new();
-        while claimed.len() < max
-            && let Some(id) = book.lane.pop_front()
-        {
-            if let Some(job) = book.jobs.get_mut(&id)
-                && job.state == JobState::Waiting
-            {
-                job.state = JobState::Running;
-                claimed.push((id, job.clone()));
-            }
-        }
-        claimed
-    }
-
-    /// Ends jobs of batches, as one turn of a worker would: those that had not ended become one entry.
-    pub fn end_items(&self, ended: impl IntoIterator<Item = (JobId, TaskOutcome)>) {
-        let mut state = self.state();
-        let items: Vec<_> = ended
-            .into_iter()
-            .filter_map(|(job, outcome)| state.batches.end(job, outcome))
-            .collect();
-        if !items.is_empty() {
-            state.deliver(items);
-        }
-    }
-
-    /// Forgets a job of a batch, as a rollback would.
-    pub fn lose_item(&self, job: JobId) {
-        self.state().batches.jobs.remove(&job);
-    }
-
-    /// Forgets what a batch waits for, as a rollback would.
-    pub fn lose_batch_alarms(&self, batch: BatchId) {
-        if let Some(kept) = self.state().batches.kept.get_mut(&batch) {
-            kept.alarms.clear();
-        }
-    }
-
-    /// What is kept of a batch.
-    pub fn batch(&self, batch: BatchId) -> Option<(BatchHeader, Vec<ItemRecord>)> {
-        let state = self.state();
-        let kept = state.batches.kept.get(&batch)?;
-        Some((kept.header.clone(), kept.records.clone()))
-    }
-
-    /// The status of a batch.
-    pub fn batch_status(&self, batch: BatchId) -> Option<BatchStatus> {
-        self.batch(batch).map(|(header, _)| header.stage.status())
-    }
-
-    /// Most items of a batch that were under way at once.
-    pub fn most_open(&self, batch: BatchId) -> usize {
-        let state = self.state();
-        state
-            .batches
-            .kept
-            .get(&batch)
-            .map_or(0, |kept| kept.most_open)
-    }
-
-    /// The events of a batch, in order.
-    pub fn batch_log(&self, batch: BatchId) -> Vec<BatchLogEvent> {
-        let state = self.state();
-        let kept = state.batches.kept.get(&batch);
-        kept.map_or_else(Vec::new, |kept| kept.log.clone())
-    }
-
-    /// Jobs of a batch that have not ended.
-    pub fn open_items(&self, batch: BatchId) -> Vec<(JobId, BatchJob)> {
-        let state = self.state();
-        let jobs = state.batches.jobs.iter();
-        jobs.filter(|(_, job)| job.batch == batch && !matches!(job.state, JobState::Ended(_)))
-            .map(|(id, job)| (*id, job.clone()))
-            .collect()
-    }
-}
-
-impl Batches for MemoryLedger {
-    async fn load_batches(
-        &self,
-        term: &Term,
-        batches: &[BatchId],
-    ) -> Result<Vec<Option<StoredBatch>>, LedgerError> {
-        let mut state = self.state();
-        state.admit(term)?;
-        if batches.len() > super::commit::BOUND {
-            return Err(unavailable("too many ids"));
-        }
-        let stored = |id: &BatchId| {
-            state.batches.kept.get(id).map(|kept| StoredBatch {
-                definition: kept.definition.clone(),
-                header: kept.header.clone(),
-                revision: kept.revision,
-                records: kept.records.clone(),
-            })
-        };
-        Ok(batches.iter().map(stored).collect())
-    }
-
-    async fn overdue_batches(
-        &self,
-        term: &Term,
-        max: usize,
-    ) -> Result<Vec<(BatchId, BatchAlarm)>, LedgerError> {
-        let mut state = self.state();
-        state.admit(term)?;
-        let mut overdue = Vec::new();
-        for (id, kept) in &state.batches.kept {
-            let passed = kept.alarms.iter().filter(|(_, due)| **due <= state.now);
-            overdue.extend(passed.map(|(alarm, due)| (*due, *id, *alarm)));
-        }
-        overdue.sort_unstable();
-        let overdue = overdue.into_iter().take(max);
-        Ok(overdue.map(|(_, id, alarm)| (id, alarm)).collect())
-    }
-
-    async fn unfinished_batches(
-        &self,
-        term: &Term,
-        max: usize,
-    ) -> Result<Vec<BatchId>, LedgerError> {
-        let mut state = self.state();
-        state.admit(term)?;
-        let kept = state.batches.kept.iter();
-        let marked = kept.filter(|(_, kept)| kept.unfinished);
-        Ok(marked.take(max).map(|(id, _)| *id).collect())
-    }
-
-    async fn active_batches(
-        &self,
-        term: &Term,
-        from: Option<Cursor>,
-        max: usize,
-    ) -> Result<Page<BatchId>, LedgerError> {
-        let mut state = self.state();
-        state.admit(term)?;
-        let after = from.and_then(|cursor| cursor.0.parse::<BatchId>().ok());
-        let active = state.batches.kept.iter();
-        let items: Vec<BatchId> = active
-            .filter(|(_, kept)| kept.close.is_none())
-            .map(|(id, _)| *id)
-            .filter(|id| after.is_none_or(|after| *id > after))
-            .take(max)
-            .collect();
-        let next = items.last().filter(|_| items.len() == max);
-        Ok(Page {
-            next: next.map(|id| Cursor(id.to_string())),
-            items,
-        })
     }
 }

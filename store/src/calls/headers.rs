@@ -37,7 +37,7 @@ const SIDES: &[(&str, &str)] = &[
     ("join", include_str!("node.rs")),
     ("leave", include_str!("node.rs")),
     ("list_limits", include_str!("limits.rs")),
-    ("overdue", include_str!("list/workflows.rs")),
+    ("overdue", include_str!("list/live.rs")),
     ("pause", include_str!("pause.rs")),
     ("place", include_str!("why.rs")),
     ("promote", include_str!("leader.rs")),

@@ -1,10 +1,10 @@
-//! Members of `workflows:alarms`: moments that instances wait for.
+//! Members of `workflows:alarms` and `batches:alarms`: moments that instances wait for.
 //!
-//! `<id>` is the execution timeout, `<id> retry` the next attempt, `<id> s <task> <iteration>` the
-//! longest wait of a task for its signal.
+//! Of a workflow, `<id>` is the execution timeout, `<id> retry` the next attempt, `<id> s <task> <iteration>` the
+//! longest wait of a task for its signal. Of a batch there are the first two.
 
-use paceline_types::WorkflowId;
 use paceline_types::id::ID_LEN;
+use paceline_types::{BatchId, WorkflowId};
 
 /// A moment that an instance waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,15 @@ pub enum Alarm {
         /// Which start of it.
         iteration: u32,
     },
+}
+
+/// A moment that a batch waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchAlarm {
+    /// Its execution timeout.
+    Deadline,
+    /// Its next attempt.
+    Retry,
 }
 
 /// The member of an instance's alarm.
@@ -47,6 +56,16 @@ pub(crate) fn parse(member: &str) -> Option<(WorkflowId, Alarm)> {
         Some(_) => return None,
     };
     Some((workflow, alarm))
+}
+
+/// The same of a batch.
+pub(crate) fn parse_batch(member: &str) -> Option<(BatchId, BatchAlarm)> {
+    let (id, alarm) = match member.split_once(' ') {
+        None => (member, BatchAlarm::Deadline),
+        Some((id, "retry")) => (id, BatchAlarm::Retry),
+        Some(_) => return None,
+    };
+    Some((BatchId::from_bare(id).ok()?, alarm))
 }
 
 #[cfg(test)]

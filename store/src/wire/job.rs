@@ -3,19 +3,19 @@
 //! `<created ms> <ident> <policy>\n<options>\n<payload>`. The script writes the moment; the client
 //! the rest. `options` is one line of JSON, empty for a plain job: the node reads it, scripts do not.
 
+mod policy;
+
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_types::{
-    FiringRef, JobId, JobSpec, LimitKey, Priority, RetryPolicy, ScheduleId, Tag, TaskName,
-    TaskType, Tier, UniqueKey, UnixMillis, Version, WorkflowId,
+    JobId, JobSpec, Priority, RetryPolicy, TaskName, TaskType, Tier, UnixMillis, Version,
+    WorkflowId,
 };
 use serde::{Deserialize, Serialize};
 
 use super::batch::{BATCH_MARK, ItemRef};
-use super::escape::{escape, unescape};
-use super::pack::pack;
 use super::{US, millis};
 
 /// The task of a workflow that a job executes.
@@ -87,9 +87,6 @@ pub struct JobRecord {
     /// Fields of its policy that matter when a run of it ends.
     pub(crate) followed: Box<[Box<str>]>,
 }
-
-/// First letters of the fields of a policy that matter when a run ends, see `lua/lib/jobs.lua`.
-const FOLLOWED: [char; 5] = ['u', 'l', 'M', 'H', 'F'];
 
 #[derive(Default, Serialize, Deserialize)]
 struct Options {
@@ -167,7 +164,7 @@ pub(crate) fn encode_item(
 /// The record that begins with an ident.
 fn encode_behind(mut head: String, spec: &JobSpec, upstream: Option<&UpstreamRef>) -> Vec<u8> {
     head.push(' ');
-    head.push_str(&policy(spec, upstream));
+    head.push_str(&policy::encode(spec, upstream));
     head.push('\n');
     let options = Options {
         // The tier tells the default priorities of the middle from nothing at all.
@@ -197,46 +194,6 @@ fn encode_behind(mut head: String, spec: &JobSpec, upstream: Option<&UpstreamRef
     record.push(b'\n');
     record.extend_from_slice(&spec.payload);
     record
-}
-
-fn policy(spec: &JobSpec, upstream: Option<&UpstreamRef>) -> String {
-    let mut fields = Vec::new();
-    let max_attempts = match (&spec.retry_policy, spec.dlq_after) {
-        (Some(policy), Some(dlq_after)) => Some(policy.max_attempts.min(dlq_after)),
-        (Some(policy), None) => Some(policy.max_attempts),
-        (None, dlq_after) => dlq_after,
-    };
-    if let Some(max_attempts) = max_attempts {
-        fields.push(format!("a{max_attempts}"));
-    }
-    if let Some(key) = &spec.unique_key {
-        fields.push(format!("u{}", escape(key.as_str())));
-    }
-    let keys = spec.limits.iter();
-    fields.extend(keys.map(|key| format!("l{}", escape(key.as_str()))));
-    for (letter, limit) in [
-        ('S', spec.schedule_to_start_timeout),
-        ('M', spec.max_duration),
-        ('H', spec.heartbeat_timeout),
-    ] {
-        fields.extend(limit.map(|limit| format!("{letter}{}", millis(limit).max(1))));
-    }
-    if let Some(firing) = &spec.firing {
-        fields.push(format!("F{}", firing.schedule));
-    }
-    if spec.audited {
-        fields.push("A".to_owned());
-    }
-    fields.extend(spec.tags.iter().map(|tag| format!("t{tag}")));
-    let sources = pack(upstream.map(UpstreamRef::jobs).unwrap_or_default());
-    if !sources.is_empty() {
-        fields.push(format!("U{sources}"));
-    }
-    if fields.is_empty() {
-        "-".to_owned()
-    } else {
-        fields.join(&US.to_string())
-    }
 }
 
 impl JobRecord {
@@ -291,11 +248,9 @@ impl JobRecord {
         spec.timeout = options.timeout_ms.map(Duration::from_millis);
         spec.dlq_after = options.dlq_after;
         spec.retention = options.retention_ms.map(Duration::from_millis);
-        let fields = || policy.split(US).filter(|field| *field != "-");
-        for field in fields() {
-            read_field(&mut spec, field, options.fires_at);
+        for field in policy::fields(policy) {
+            policy::read(&mut spec, field, options.fires_at);
         }
-        let followed = fields().filter(|field| field.starts_with(FOLLOWED));
         Some(JobRecord {
             spec,
             workflow,
@@ -303,155 +258,10 @@ impl JobRecord {
             upstream: options.upstream,
             created_at,
             ident: raw_ident,
-            followed: followed.map(Box::from).collect(),
+            followed: policy::followed(policy).map(Box::from).collect(),
         })
     }
 }
 
-/// Reads one field of a policy; those of no concern to a spec are passed over.
-fn read_field(spec: &mut JobSpec, field: &str, fires_at: Option<UnixMillis>) {
-    let mut letters = field.chars();
-    let letter = letters.next();
-    let value = letters.as_str();
-    let duration = || value.parse().ok().map(Duration::from_millis);
-    match letter {
-        Some('u') => spec.unique_key = unescape(value).and_then(|key| UniqueKey::new(&key).ok()),
-        Some('l') => {
-            let key = unescape(value).and_then(|key| LimitKey::new(&key).ok());
-            spec.limits.extend(key);
-        }
-        Some('t') => spec.tags.extend(Tag::new(value).ok()),
-        Some('S') => spec.schedule_to_start_timeout = duration(),
-        Some('M') => spec.max_duration = duration(),
-        Some('H') => spec.heartbeat_timeout = duration(),
-        Some('A') => spec.audited = true,
-        Some('F') => {
-            let schedule = ScheduleId::new(value).ok();
-            spec.firing = schedule
-                .zip(fires_at)
-                .map(|(schedule, at)| FiringRef { schedule, at });
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use paceline_types::ShardIndex;
-
-    fn round_trip(
-        spec: &JobSpec,
-        workflow: Option<&WorkflowRef>,
-        upstream: Option<&UpstreamRef>,
-    ) -> JobRecord {
-        let mut record = b"1700000000000 ".to_vec();
-        record.extend(encode(spec, workflow, upstream));
-        JobRecord::parse(&record.into()).expect("record")
-    }
-
-    #[test]
-    fn a_plain_job_is_its_lane_and_its_payload() {
-        let spec = JobSpec::new(
-            TaskType::new("a.b").expect("type"),
-            Bytes::from_static(b"\n\0x"),
-        );
-        assert_eq!(encode(&spec, None, None), b"n:a.b: -\n\n\n\0x");
-        let record = round_trip(&spec, None, None);
-        assert_eq!((record.spec, record.created_at), (spec, 1_700_000_000_000));
-    }
-
-    #[test]
-    fn everything_that_was_asked_for_reads_back() {
-        let mut spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::from_static(b"{}"));
-        spec.priority = Priority::new(9);
-        spec.version = Some(Version::new("v2").expect("version"));
-        spec.unique_key = Some(UniqueKey::new("order: {17}\u{e9}").expect("key"));
-        spec.tags = vec![Tag::new("t1").expect("tag"), Tag::new("u2").expect("tag")];
-        spec.headers.insert("trace".into(), "a b\nc".into());
-        spec.retry_policy = Some(RetryPolicy {
-            max_attempts: 7,
-            ..RetryPolicy::default()
-        });
-        spec.timeout = Some(Duration::from_millis(1_500));
-        spec.dlq_after = Some(2);
-        spec.retention = Some(Duration::ZERO);
-        spec.limits = vec![LimitKey::new("tenant 7").expect("key")];
-        spec.schedule_to_start_timeout = Some(Duration::from_secs(60));
-        spec.max_duration = Some(Duration::from_secs(3_600));
-        spec.heartbeat_timeout = Some(Duration::from_millis(2_500));
-        spec.audited = true;
-        spec.firing = Some(FiringRef {
-            schedule: ScheduleId::new("nightly").expect("id"),
-            at: 1_700_000_000_000,
-        });
-        let place = WorkflowRef {
-            workflow: WorkflowId::from_parts(9, ShardIndex(0), 1),
-            task: TaskName::new("join").expect("name"),
-            iteration: 4,
-        };
-        let upstream = UpstreamRef {
-            many: true,
-            sources: vec![
-                (
-                    TaskName::new("a").expect("name"),
-                    Some(JobId::of_task(place.workflow, 0, 0)),
-                ),
-                (TaskName::new("b").expect("name"), None),
-            ],
-            template: true,
-            input: true,
-            references: vec![
-                (
-                    TaskName::new("c").expect("name"),
-                    Some(JobId::of_task(place.workflow, 2, 1)),
-                ),
-                (
-                    TaskName::new("a").expect("name"),
-                    Some(JobId::of_task(place.workflow, 0, 0)),
-                ),
-            ],
-        };
-        assert_eq!(upstream.jobs().len(), 2, "each job once");
-        let record = round_trip(&spec, Some(&place), Some(&upstream));
-        assert_eq!(record.spec, spec);
-        assert_eq!(record.workflow, Some(place));
-        assert_eq!(record.upstream, Some(upstream));
-        let followed: Vec<&str> = record.followed.iter().map(AsRef::as_ref).collect();
-        assert_eq!(
-            followed,
-            [
-                "uorder%3A%20%7B17%7D%C3%A9",
-                "ltenant%207",
-                "M3600000",
-                "H2500",
-                "Fnightly"
-            ]
-        );
-    }
-
-    #[test]
-    fn an_item_of_a_batch_reads_back() {
-        let spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::from_static(b"7"));
-        let item = ItemRef {
-            batch: paceline_types::BatchId::from_parts(9, ShardIndex(0), 1),
-            place: 40,
-            item: "a b".into(),
-            iteration: 1,
-        };
-        let mut record = b"1700000000000 ".to_vec();
-        record.extend(encode_item(&spec, &item, None));
-        let record = JobRecord::parse(&record.into()).expect("record");
-        assert_eq!((record.spec, record.batch), (spec, Some(item)));
-        assert_eq!(record.workflow, None);
-    }
-
-    #[test]
-    fn the_policy_tells_scripts_what_they_need() {
-        let mut spec = JobSpec::new(TaskType::new("x").expect("type"), Bytes::new());
-        spec.dlq_after = Some(2);
-        spec.retry_policy = Some(RetryPolicy::default());
-        spec.unique_key = Some(UniqueKey::new("a b").expect("key"));
-        assert_eq!(policy(&spec, None), "a2\u{1f}ua%20b");
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
-//! What is kept of a batch beside its definition and its items: one header, and two bytes an item.
+//! What is kept of a batch beside its definition and its items: one header.
 
 use serde::{Deserialize, Serialize};
 
-use super::{BatchProgress, BatchStatus, BatchStep};
+use super::{BatchProgress, BatchStage, BatchStep, ItemRecord};
 use crate::BatchId;
 
 /// The place that the onetime task has among the jobs of a batch: no item comes so far.
@@ -16,140 +16,6 @@ pub const ONETIME_NAME: &str = "onetime";
 
 /// Most attempts of a batch, those by hand included: an item's iteration is one byte.
 pub const MAX_ATTEMPTS: u32 = 255;
-
-/// Why a batch ends otherwise than by completing. The first cause stays.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BatchEnding {
-    /// An item failed, and the policy is to fail fast.
-    ItemFailed {
-        /// The first such item; empty where it is not known.
-        item: String,
-        /// Why.
-        error: String,
-    },
-    /// All items have ended, and some of them not well.
-    ItemsFailed {
-        /// How many.
-        failed: u32,
-    },
-    /// The onetime task failed: no item began.
-    OnetimeFailed {
-        /// Why.
-        error: String,
-    },
-    /// A caller cancelled the batch.
-    Cancelled {
-        /// The caller's words; may be empty.
-        reason: String,
-    },
-    /// The execution timeout passed.
-    TimedOut,
-}
-
-impl BatchEnding {
-    /// The final status that it leads to.
-    #[must_use]
-    pub fn status(&self) -> BatchStatus {
-        match self {
-            BatchEnding::ItemFailed { .. }
-            | BatchEnding::ItemsFailed { .. }
-            | BatchEnding::OnetimeFailed { .. }
-            | BatchEnding::TimedOut => BatchStatus::Failed,
-            BatchEnding::Cancelled { .. } => BatchStatus::Cancelled,
-        }
-    }
-
-    /// Whether the retry policy of the batch is about it: neither a wish to stop nor a timeout is
-    /// answered with another attempt.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        match self {
-            BatchEnding::ItemFailed { .. }
-            | BatchEnding::ItemsFailed { .. }
-            | BatchEnding::OnetimeFailed { .. } => true,
-            BatchEnding::Cancelled { .. } | BatchEnding::TimedOut => false,
-        }
-    }
-}
-
-impl std::fmt::Display for BatchEnding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            BatchEnding::ItemFailed { item, error } => write!(f, "item {item} failed: {error}"),
-            BatchEnding::ItemsFailed { failed: 1 } => f.write_str("1 item failed"),
-            BatchEnding::ItemsFailed { failed } => write!(f, "{failed} items failed"),
-            BatchEnding::OnetimeFailed { error } => write!(f, "the onetime task failed: {error}"),
-            BatchEnding::Cancelled { reason } if reason.is_empty() => f.write_str("cancelled"),
-            BatchEnding::Cancelled { reason } => write!(f, "cancelled: {reason}"),
-            BatchEnding::TimedOut => f.write_str("execution timed out"),
-        }
-    }
-}
-
-/// Where a batch stands, with what belongs to that state.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BatchStage {
-    /// Accepted. Left by the leader's start, or by an end before it.
-    Pending,
-    /// The onetime task has not ended; no item is dispatched.
-    Preparing,
-    /// Items are dispatched as the window has room.
-    Processing,
-    /// Nothing new is dispatched; left when every dispatched job has ended.
-    Ending(BatchEnding),
-    /// Failed, and waits until the retry policy lets it try again.
-    Resting(BatchEnding),
-    /// Every item ended well. Final.
-    Completed,
-    /// Over, for this cause. Final, but for a retry by hand.
-    Ended(BatchEnding),
-}
-
-impl BatchStage {
-    /// The status of the public model.
-    #[must_use]
-    pub fn status(&self) -> BatchStatus {
-        match self {
-            BatchStage::Pending => BatchStatus::Pending,
-            BatchStage::Preparing
-            | BatchStage::Processing
-            | BatchStage::Ending(_)
-            | BatchStage::Resting(_) => BatchStatus::Running,
-            BatchStage::Completed => BatchStatus::Completed,
-            BatchStage::Ended(ending) => ending.status(),
-        }
-    }
-
-    /// Why it ends or ended, unless it completes. While it waits for its next attempt: why the
-    /// last one failed.
-    #[must_use]
-    pub fn ending(&self) -> Option<&BatchEnding> {
-        match self {
-            BatchStage::Pending
-            | BatchStage::Preparing
-            | BatchStage::Processing
-            | BatchStage::Completed => None,
-            BatchStage::Ending(ending)
-            | BatchStage::Resting(ending)
-            | BatchStage::Ended(ending) => Some(ending),
-        }
-    }
-
-    /// Whether it has come to its outcome.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        match self {
-            BatchStage::Completed | BatchStage::Ended(_) => true,
-            BatchStage::Pending
-            | BatchStage::Preparing
-            | BatchStage::Processing
-            | BatchStage::Ending(_)
-            | BatchStage::Resting(_) => false,
-        }
-    }
-}
 
 /// Where a start of the onetime task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -269,113 +135,10 @@ impl BatchHeader {
     }
 }
 
-/// Where an item stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ItemState {
-    /// It was never started.
-    #[default]
-    Waiting,
-    /// Its job was enqueued and has not ended.
-    Dispatched,
-    /// Its job was asked to stop and has not ended.
-    Cancelling,
-    /// It ended well.
-    Completed,
-    /// It ended well: there was nothing to do.
-    Skipped,
-    /// It failed.
-    Dead,
-    /// Its job was cancelled.
-    Cancelled,
-}
-
-impl ItemState {
-    /// Whether its job has not ended.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        matches!(self, ItemState::Dispatched | ItemState::Cancelling)
-    }
-
-    /// Whether it ended well.
-    #[must_use]
-    pub fn is_completed(self) -> bool {
-        matches!(self, ItemState::Completed | ItemState::Skipped)
-    }
-
-    /// Whether it ended otherwise.
-    #[must_use]
-    pub fn is_failed(self) -> bool {
-        matches!(self, ItemState::Dead | ItemState::Cancelled)
-    }
-}
-
-/// What is kept of an item: where it stands, and which start of it that is about. With the
-/// batch's id and its place it names the job: [`JobId::of_item`](crate::JobId::of_item).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ItemRecord {
-    /// Where it stands.
-    pub state: ItemState,
-    /// Which start of it, from 0: one less than the attempt of the batch, unless it is the first.
-    pub iteration: u8,
-}
-
-impl ItemRecord {
-    /// Bytes of a record.
-    pub const SIZE: usize = 2;
-
-    /// As it is kept: a letter, then the iteration; zeros of an item that was never started.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; ItemRecord::SIZE] {
-        let letter = match self.state {
-            ItemState::Waiting => return [0, 0],
-            ItemState::Dispatched => b'd',
-            ItemState::Cancelling => b'x',
-            ItemState::Completed => b'C',
-            ItemState::Skipped => b'K',
-            ItemState::Dead => b'D',
-            ItemState::Cancelled => b'X',
-        };
-        [letter, self.iteration]
-    }
-
-    /// Reads what was kept; none when it is not a record.
-    #[must_use]
-    pub fn from_bytes([letter, iteration]: [u8; ItemRecord::SIZE]) -> Option<ItemRecord> {
-        let state = match letter {
-            0 => ItemState::Waiting,
-            b'd' => ItemState::Dispatched,
-            b'x' => ItemState::Cancelling,
-            b'C' => ItemState::Completed,
-            b'K' => ItemState::Skipped,
-            b'D' => ItemState::Dead,
-            b'X' => ItemState::Cancelled,
-            _ => return None,
-        };
-        Some(ItemRecord { state, iteration })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn records_read_back_and_nothing_else_does() {
-        for state in [
-            ItemState::Waiting,
-            ItemState::Dispatched,
-            ItemState::Cancelling,
-            ItemState::Completed,
-            ItemState::Skipped,
-            ItemState::Dead,
-            ItemState::Cancelled,
-        ] {
-            let iteration = if state == ItemState::Waiting { 0 } else { 200 };
-            let record = ItemRecord { state, iteration };
-            assert_eq!(ItemRecord::from_bytes(record.to_bytes()), Some(record));
-        }
-        assert_eq!(ItemRecord::from_bytes([b'?', 0]), None);
-    }
+    use crate::batch::BatchEnding;
 
     #[test]
     fn a_header_reads_back() {

@@ -1,10 +1,10 @@
 //! Listing batches: those that have not ended, then those that have, newest first.
 
-use paceline_types::{Batch, BatchId, BatchStatus, ShardIndex};
+use paceline_types::{Batch, BatchId, BatchStatus};
 
 use super::walk::Walk;
 use super::{BatchPage, ListError, PageRequest};
-use crate::{Store, StoreError};
+use crate::Store;
 
 impl Store {
     /// Batches, without what their items say, a page at a time.
@@ -21,8 +21,8 @@ impl Store {
             let (shard, position) = (step.shard, step.position.as_str());
             let slice = match step.source {
                 0 => {
-                    let key = self.keys(shard)?.active_batches.clone();
-                    self.ranked(&key, true, position, step.want).await?
+                    let key = &self.keys(shard)?.active_batches;
+                    self.ranked(key, true, position, step.want).await?
                 }
                 _ => self.ended(shard, &['b'], position, step.want).await?,
             };
@@ -44,17 +44,5 @@ impl Store {
             walk.take(views, slice.next, scanned);
         }
         Ok(walk.page(self.shards()))
-    }
-
-    /// Bare ids of batches of a shard that have not ended, and where to go on.
-    pub(crate) async fn active_batches(
-        &self,
-        shard: ShardIndex,
-        position: &str,
-        limit: usize,
-    ) -> Result<(Vec<String>, Option<String>), StoreError> {
-        let key = self.keys(shard)?.active_batches.clone();
-        let slice = self.ranked(&key, true, position, limit).await?;
-        Ok((slice.ids, slice.next))
     }
 }

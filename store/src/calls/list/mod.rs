@@ -7,8 +7,10 @@
 
 mod batches;
 mod cursor;
+mod ended;
 mod groups;
 mod jobs;
+mod live;
 mod payload;
 mod schedules;
 mod sources;
@@ -18,8 +20,6 @@ mod workflows;
 use paceline_types::{
     Batch, Group, Job, JobStatus, Tag, TaskType, UniqueKey, UnixMillis, Workflow,
 };
-
-pub(crate) use workflows::OVERDUE;
 
 pub use cursor::CursorError;
 pub use payload::{PayloadFilter, PayloadFilterError};
