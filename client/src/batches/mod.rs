@@ -151,8 +151,8 @@ impl Client {
     }
 
     /// Tries a failed or cancelled batch again, at once, beyond what its policy allows: with
-    /// `failed_only` the items that failed, were cancelled or never began; else all of them. What
-    /// the onetime task came to is kept if it ended well.
+    /// `failed_only` the items that failed, were cancelled or never began, and what the onetime task
+    /// came to is kept if it ended well; else all of them, and the onetime task before them.
     ///
     /// # Errors
     /// See [`RetryBatchError`].

@@ -206,8 +206,9 @@ impl Client {
         self.store().signals(workflow, after, MAX_PAGE).await
     }
 
-    /// Takes a signal away that was read: `false` when somebody else did, or when it is not there.
-    /// Whoever reads, acts and then acknowledges acts at least once for each signal.
+    /// Takes a signal away that was read: `false` when somebody else did, when it is not there, or when
+    /// the reply to the first of several tries was lost. Whoever reads, acts and then acknowledges acts
+    /// at least once for each signal; who acknowledges first may lose one.
     ///
     /// # Errors
     /// When Redis gave no answer; it may be sent again.

@@ -13,7 +13,10 @@ use crate::transition::Effect;
 impl Step<'_> {
     /// While it opens: dispatches the hook that everything else waits for.
     pub(super) fn open(&mut self) {
-        if self.instance.hook(Hook::Init).is_none() && self.can_act() {
+        if self.instance.hook(Hook::Init).is_none()
+            && self.can_act()
+            && !self.instance.is_suspended()
+        {
             self.call(Hook::Init);
         }
     }

@@ -1,7 +1,7 @@
 //! Trying again: what did not end well is reset, one task after the other.
 
 use paceline_types::EventKind;
-use paceline_types::workflow::{Ending, Stage, TaskRecord};
+use paceline_types::workflow::{Ending, Hook, Stage, TaskRecord};
 
 use super::Step;
 use crate::transition::{Late, Refusal};
@@ -67,7 +67,12 @@ impl Step<'_> {
                 }
             }
         }
-        self.enter(Stage::Running);
+        // It may have ended before there was room for the hook that everything waits for.
+        let opens = self.instance.opens() && self.instance.hook(Hook::Init).is_none();
+        self.enter(match opens {
+            true => Stage::Opening,
+            false => Stage::Running,
+        });
     }
 
     fn complete_subflow(&mut self, index: u32) {

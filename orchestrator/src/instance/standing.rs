@@ -31,7 +31,7 @@ impl Instance {
     pub fn has_leftover(&self) -> bool {
         match self.stage() {
             Stage::Pending | Stage::Resting(_) => false,
-            Stage::Opening => self.hook(Hook::Init).is_none(),
+            Stage::Opening => !self.suspended && self.hook(Hook::Init).is_none(),
             Stage::Running => {
                 let launches = !self.suspended && (!self.ready.is_empty() || self.all_done());
                 launches

@@ -3,6 +3,7 @@
 
 mod hall;
 mod life;
+mod refused;
 mod retention;
 mod retry;
 mod scripts;

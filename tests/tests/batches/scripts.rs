@@ -1,12 +1,12 @@
 //! Every script of batches, sent a second time as it stands, changes nothing.
 
-use paceline_store::CallError;
 use paceline_store::calls::batch::Accepted;
 use paceline_store::calls::commit::{
     Batch, BatchCommit, BatchEvent, Committed, ItemStart, OnetimeJob,
 };
 use paceline_store::calls::inbox::{BatchNews, InboxItem};
-use paceline_tests::{Bench, RawRedis, log, shared_redis, unique_namespace};
+use paceline_store::{CallError, Store};
+use paceline_tests::{Bench, RawRedis, RedisServer, log, shared_redis, unique_namespace};
 use paceline_types::batch::{
     BatchHeader, BatchPlan, BatchStage, ItemRecord, ItemState, ONETIME_PLACE,
 };
@@ -72,21 +72,31 @@ fn same(before: &[(String, String)], after: &[(String, String)], what: &str) {
     );
 }
 
-struct Desk {
-    bench: Bench,
-    redis: RawRedis,
-    namespace: String,
-    term: u64,
-    id: BatchId,
-    definition: BatchDefinition,
-    plan: BatchPlan,
+/// A shard, and a batch that is submitted by hand.
+pub(crate) struct Desk {
+    pub(crate) bench: Bench,
+    pub(crate) redis: RawRedis,
+    pub(crate) namespace: String,
+    pub(crate) term: u64,
+    pub(crate) id: BatchId,
+    pub(crate) definition: BatchDefinition,
+    pub(crate) plan: BatchPlan,
 }
 
 impl Desk {
-    async fn new(definition: BatchDefinition) -> Desk {
+    pub(crate) async fn new(definition: BatchDefinition) -> Desk {
         let server = shared_redis().await;
-        let namespace = unique_namespace();
-        let store = paceline_tests::open(&server.url(), &namespace, 1).await;
+        let store = paceline_tests::open(&server.url(), &unique_namespace(), 1).await;
+        Desk::on(server, store, definition).await
+    }
+
+    /// On a server, by a store that may reach it another way.
+    pub(crate) async fn on(
+        server: &RedisServer,
+        store: Store,
+        definition: BatchDefinition,
+    ) -> Desk {
+        let namespace = store.namespace().to_string();
         let bench = Bench { store };
         let term = bench.lead().await;
         Desk {
@@ -100,11 +110,11 @@ impl Desk {
         }
     }
 
-    async fn dump(&mut self) -> Vec<(String, String)> {
+    pub(crate) async fn dump(&mut self) -> Vec<(String, String)> {
         dump(&mut self.redis, &self.namespace).await
     }
 
-    async fn commit(&self, commit: BatchCommit<'_>) -> Committed {
+    pub(crate) async fn commit(&self, commit: BatchCommit<'_>) -> Committed {
         let batch = Batch {
             batches: vec![commit],
             ..Batch::default()
@@ -118,7 +128,7 @@ impl Desk {
     }
 }
 
-fn header(attempt: u32, next: u32) -> BatchHeader {
+pub(crate) fn header(attempt: u32, next: u32) -> BatchHeader {
     BatchHeader {
         stage: BatchStage::Processing,
         attempt,

@@ -2,9 +2,10 @@
 
 use paceline_client::{Step, WorkflowBuilder};
 use paceline_tests::{Env, feature_test};
+use paceline_types::JobId;
 use serde_json::{Value, json};
 
-use crate::{Scene, count, echo, failing, task, tasks};
+use crate::{Scene, count, echo, failing, held, task, tasks};
 
 feature_test! {
     /// Contract row 79, W25: every task may refer to the input, and to results before it.
@@ -82,6 +83,31 @@ feature_test! {
             .task(echo("c", json!("{{tasks.b.output.error}}")).after(["b"]));
         let error = "payload: tasks.a.output.total is not there";
         assert_eq!(scene.output(workflow, Value::Null).await, json!(error));
+        scene.stop().await;
+    }
+
+    /// Contract row 75, W19, W26: a result that was removed fails the task that is given it.
+    async fn a_result_that_is_gone_fails_the_task_for_good(env: Env) {
+        let mut scene = Scene::open(&env).await;
+        let workflow = WorkflowBuilder::new("gone")
+            .task(held("a"))
+            .task(echo("b", json!(1)).after(["a"]).result_from("a"));
+        let handle = scene.submit(workflow, Value::Null).await;
+        scene.begun.next().await;
+        handle.suspend().await.unwrap();
+        scene.gate.open();
+        scene.told(handle.id(), "workflow.task.completed a").await;
+        let job = JobId::of_task(handle.id(), 0, 0);
+        let mut bare = [0; 26];
+        let (stem, last) = job.bare(&mut bare).split_at(25);
+        let mut remove = redis::cmd("HDEL");
+        remove.arg(format!("{{{}:{}}}:s:{stem}", env.namespace(), job.shard())).arg(last);
+        let removed: u32 = remove.query_async(&mut env.raw().await).await.unwrap();
+        assert_eq!(removed, 1);
+        handle.resume().await.unwrap();
+        let ended = crate::ended(&handle).await.unwrap();
+        let sentence = "task b failed: the result of upstream task a is missing";
+        assert_eq!(ended.error.as_deref(), Some(sentence));
         scene.stop().await;
     }
 

@@ -1,11 +1,16 @@
 //! After its retention nothing of a workflow is left.
 
+use std::time::Duration;
+
 use paceline_store::calls::commit::{Alarm, ChildOf, Post};
 use paceline_store::calls::inbox::InboxItem;
 use paceline_store::calls::outbox::ChildPhase;
+use paceline_store::calls::turn::Settle;
 use paceline_tests::shared_redis;
 use paceline_types::workflow::{Hook, Origin, Section, SectionBody, Stage, TaskRecord};
-use paceline_types::{IdempotencyKey, JobId, ShardIndex, SignalName, Tag, WorkflowId};
+use paceline_types::{
+    Bytes, IdempotencyKey, JobId, Settlement, ShardIndex, SignalName, Tag, WorkflowId,
+};
 use redis::AsyncTypedCommands;
 use redis::aio::MultiplexedConnection;
 use serde_json::value::to_raw_value;
@@ -68,6 +73,43 @@ impl Hand {
             .collect();
         left.sort();
         left
+    }
+}
+
+/// Rows 38 and 75, traps W19 and W26: what a task left stays as long as its workflow, however short the
+/// retention of jobs is.
+#[tokio::test]
+async fn what_a_task_left_stays_as_long_as_its_workflow() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let id = hand.begin(&plain(&["a", "b", "c"])).await;
+    let node = hand.node().await;
+    hand.commit(id, |next| {
+        for (index, task) in (0..).zip(["a", "b", "c"]) {
+            next.job(index, task, |_| ());
+        }
+    })
+    .await;
+    let stopped = JobId::of_task(id, 2, 0);
+    hand.store.cancel(&[stopped], "enough").await.unwrap();
+    let result = Bytes::from_static(b"1");
+    let error = "boom".to_owned();
+    let ends = [Settlement::Completed { result }, Settlement::Dead { error }];
+    let moment = Duration::from_millis(1);
+    for (run, end) in hand.turn(node, &[], 10).await.iter().zip(ends) {
+        let settle = Settle::of(run, end, moment);
+        hand.turn(node, &[settle], 0).await;
+    }
+    assert_eq!(raw.zcard(hand.key("ended")).await.unwrap(), 0);
+    assert_eq!(hand.sweep().await, 1);
+    for (index, left) in [
+        (0, "1"),
+        (1, r#"{"error":"boom"}"#),
+        (2, r#"{"error":"enough"}"#),
+    ] {
+        assert_eq!(hand.left(id, index, 0).await.as_deref(), Some(left));
+        let job = hand.store.job(JobId::of_task(id, index, 0)).await.unwrap();
+        assert!(job.is_some(), "its record stays with it");
     }
 }
 

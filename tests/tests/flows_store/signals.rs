@@ -180,6 +180,12 @@ async fn of_signals_with_one_key_the_first_is_accepted() {
         .unwrap();
     assert_eq!(hand.signal(id, "paid", None).await, Ok(5));
     assert!(!raw.hexists(&prefix, "korder 8").await.unwrap());
+    let due = raw.zscore(format!("{prefix}:due"), "korder 8").await;
+    assert_eq!(
+        due.unwrap(),
+        None,
+        "it does not stand before others for ever"
+    );
 }
 
 /// Row 84: a queue that nobody reads does not grow for ever.

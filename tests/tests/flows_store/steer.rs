@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paceline_store::CallError;
-use paceline_store::calls::commit::Committed;
+use paceline_store::calls::commit::{Alarm, Committed};
 use paceline_store::calls::inbox::InboxItem;
 use paceline_store::calls::workflow::{SteerRefusal, WorkflowRefusal};
 use paceline_tests::{Fault, PATIENCE, Proxy, RedisServer, shared_redis, within};
@@ -12,7 +12,7 @@ use paceline_types::{JobId, ShardIndex, WorkflowId, WorkflowStatus};
 
 use redis::AsyncTypedCommands as _;
 
-use crate::{Hand, Next, at, failed, plain};
+use crate::{Hand, LONG, Next, at, failed, plain};
 
 type Answer = Result<bool, CallError<SteerRefusal>>;
 
@@ -21,6 +21,18 @@ fn refusal(answer: Answer) -> SteerRefusal {
         Err(CallError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
+}
+
+/// Lets a workflow go on as another.
+async fn go_on(hand: &Hand, id: WorkflowId) -> WorkflowId {
+    let to = id.of_successor();
+    hand.commit(id, |next| {
+        next.header = Some(at(Stage::Continued { to }));
+        next.successor = Some((to, JobId::of_task(id, 0, 0)));
+        (next.close, next.retire) = (true, true);
+    })
+    .await;
+    to
 }
 
 async fn status(hand: &Hand, id: WorkflowId) -> WorkflowStatus {
@@ -245,14 +257,7 @@ async fn a_retry_whose_reply_is_lost_is_one() {
 async fn a_continued_workflow_names_its_successor() {
     let hand = Hand::new().await;
     let id = hand.begin(&plain(&["a"])).await;
-    let to = id.of_successor();
-    let header = at(Stage::Continued { to });
-    hand.commit(id, |next| {
-        next.header = Some(header);
-        next.successor = Some((to, JobId::of_task(id, 0, 0)));
-        (next.close, next.retire) = (true, true);
-    })
-    .await;
+    let to = go_on(&hand, id).await;
     let refused = hand.store.cancel_workflow(id, "").await;
     assert!(
         matches!(&refused, Err(CallError::Refused(WorkflowRefusal::Continued(next))) if *next == to),
@@ -280,6 +285,47 @@ async fn a_continued_workflow_names_its_successor() {
         .store
         .list_workflows(Some(WorkflowStatus::Continued), &page);
     assert_eq!(ended.await.unwrap().items.len(), 1);
+}
+
+/// Rows 86 and 87: what goes on as another one after it was cancelled, and before the leader has heard
+/// of that, is cancelled as that, however often it goes on.
+#[tokio::test]
+async fn a_cancellation_goes_on_with_the_workflow() {
+    let hand = Hand::new().await;
+    let mut id = hand.begin(&plain(&["a"])).await;
+    hand.store.cancel_workflow(id, "enough").await.unwrap();
+    for _ in 0..2 {
+        id = go_on(&hand, id).await;
+        let cancel = InboxItem::Cancel {
+            workflow: id,
+            reason: "enough".to_owned(),
+        };
+        let told = hand.inbox(0).await;
+        assert!(told.contains(&cancel), "{told:?}");
+    }
+}
+
+/// Rows 82, 85, 86 and 87: a retry is neither suspended, late nor cancelled because the attempt before
+/// it was.
+#[tokio::test]
+async fn a_retry_is_free_of_what_held_before() {
+    let hand = Hand::new().await;
+    let id = hand.begin(&plain(&["a"])).await;
+    let deadline = (Alarm::Deadline, Some(LONG));
+    hand.commit(id, |next| next.alarms = vec![deadline]).await;
+    assert!(hand.store.suspend_workflow(id).await.unwrap());
+    hand.store.cancel_workflow(id, "enough").await.unwrap();
+    let reason = "enough".to_owned();
+    hand.close(id, Stage::Ended(Ending::Cancelled { reason }))
+        .await;
+    hand.store.retry_workflow(id).await.unwrap();
+    let stored = hand.stored(id).await;
+    assert_eq!((stored.suspended_at, stored.deadline), (None, None));
+    assert_eq!(status(&hand, id).await, WorkflowStatus::Running);
+    let to = go_on(&hand, id).await;
+    let cancelled =
+        |item: &InboxItem| matches!(item, InboxItem::Cancel { workflow, .. } if *workflow == to);
+    assert!(!hand.inbox(0).await.iter().any(cancelled));
 }
 
 /// Row 82: what is being removed is not taken back.

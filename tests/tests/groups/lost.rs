@@ -43,6 +43,30 @@ feature_test! {
         assert_eq!(enqueued(&hand).await, 1);
     }
 
+    /// Contract row 11, trap W13: pushes are remembered by spans of five minutes, and one that comes
+    /// again may come in the next of them.
+    async fn a_push_that_comes_twice_in_two_spans_counts_once(env: Env) {
+        let hand = Hand::on(&env.store().await, "g", 2);
+        let mut redis = env.raw().await;
+        for number in (10..).step_by(10) {
+            let pushed = hand.push(number, &[1, 2, 3]).await;
+            let keys = env.keys().await;
+            let newest = keys.iter().filter(|key| key.contains("}:pushes:")).max().unwrap();
+            let (prefix, span) = newest.rsplit_once(':').unwrap();
+            let span: u64 = span.parse().unwrap();
+            let mut earlier = redis::cmd("RENAME");
+            earlier.arg(newest).arg(format!("{prefix}:{}", span - 1));
+            earlier.exec_async(&mut redis).await.unwrap();
+            let again = hand.push(number, &[1, 2, 3]).await;
+            let now: (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+            // Otherwise a span has ended meanwhile.
+            if now.0 / 300 == span {
+                assert_eq!(again, pushed);
+                break;
+            }
+        }
+    }
+
     /// Trap W13: a flush of the leader whose reply is lost is sent again.
     async fn a_flush_that_comes_twice_makes_one_job_and_loses_nothing(env: Env) {
         let mut hand = Hand::on(&env.store().await, "g", 100);

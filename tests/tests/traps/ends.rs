@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_client::{RetryPolicy, Step, WorkflowBuilder};
 use paceline_tests::{Env, SOON, attempts, eventually, feature_test, inboxes_empty};
-use paceline_types::WorkflowStatus;
+use paceline_types::{JobStatus, Limit, WorkflowStatus};
 use serde_json::{Value, json};
 
 use crate::{Bench, count, ended, hold, tell};
@@ -39,6 +39,50 @@ feature_test! {
         assert_eq!(count(&tale, "workflow.cancelled"), 1);
         assert_eq!(count(&tale, "workflow.failed"), 0);
         assert_eq!(alarms(&env).await, Vec::<String>::new());
+        bench.stop().await;
+    }
+
+    /// Rows 10, 27 and 86, W28: a cancellation reaches work wherever it waits: for a node, for its next
+    /// attempt, to be resumed, for a limit.
+    async fn a_cancellation_reaches_work_wherever_it_waits(env: Env) {
+        let mut bench = Bench::open(&env).await;
+        let one = Limit { concurrency: Some(1), rate: None };
+        bench.client.set_limit("tenant", one).await.unwrap();
+        let fails = |name| Step::new(name, "fail").payload(json!({ "error": "boom" }));
+        let pausing = RetryPolicy { pause_after_err_count: Some(1), ..attempts(2) };
+        let workflow = WorkflowBuilder::new("waits")
+            .task(Step::new("unserved", "nobody"))
+            .task(fails("later").retry_policy(resting(Duration::from_secs(3_600))))
+            .task(fails("paused").retry_policy(pausing))
+            .task(hold("runs").limit("tenant"))
+            .task(hold("parked").limit("tenant"));
+        let handle = bench.submit(workflow, Value::Null).await;
+        bench.begun.next().await;
+        bench.told(handle.id(), "job.failed later", 1).await;
+        bench.told(handle.id(), "job.paused paused", 1).await;
+        let mut redis = env.raw().await;
+        let name = |name| format!("{{{}:{}}}:{name}", env.namespace(), handle.id().shard());
+        eventually("one is parked", SOON, async || {
+            let mut parked = redis::cmd("ZCARD");
+            parked.arg(name("blocked"));
+            parked.query_async::<u32>(&mut redis).await.unwrap() == 1
+        })
+        .await;
+        handle.cancel("enough").await.unwrap();
+        let found = ended(&handle).await;
+        assert_eq!(found.status, WorkflowStatus::Cancelled);
+        for task in &found.tasks {
+            assert_eq!(task.status, JobStatus::Cancelled, "{task:?}");
+            let job = bench.client.job(task.job_id.unwrap()).await.unwrap().unwrap();
+            assert_eq!(job.status, JobStatus::Cancelled, "{job:?}");
+        }
+        let tale = bench.tale(handle.id()).await;
+        assert_eq!((count(&tale, "job.cancelled parked"), bench.begun.rest()), (1, Vec::new()));
+        for left in ["delayed", "paused", "blocked", "blocked:tenant", "held:tenant", "waiting"] {
+            let mut exists = redis::cmd("EXISTS");
+            exists.arg(name(left));
+            assert_eq!(exists.query_async::<u32>(&mut redis).await.unwrap(), 0, "{left}");
+        }
         bench.stop().await;
     }
 

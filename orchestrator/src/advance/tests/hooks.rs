@@ -60,6 +60,16 @@ fn a_failed_init_changes_nothing() {
     }
 }
 
+/// Rows 81 and 84, W24: a signal that comes while it opens is kept, and calls the hook no second time.
+#[test]
+fn a_signal_may_come_while_it_opens() {
+    let mut run = Run::new("#init w!go");
+    run.after(&["start", "signal 1 go"]);
+    assert_eq!(run.instance.stage(), &Stage::Opening);
+    run.after(&["done __hook.on_init"]);
+    assert_eq!(run.instance.stage(), &Stage::Completed);
+}
+
 /// Row 81: a workflow that is cancelled while it opens waits for its hook.
 #[test]
 fn a_workflow_may_end_while_it_opens() {
@@ -73,6 +83,28 @@ fn a_workflow_may_end_while_it_opens() {
              __hook.on_exit",
         ],
     );
+}
+
+/// Rows 81 and 82: one that ended before there was room for its first hook opens when it is tried
+/// again; one whose first hook was stopped does not, as it runs once.
+#[test]
+fn a_retry_opens_what_never_opened() {
+    let mut run = Run::new("#init a").limited(0);
+    run.after(&["start"]);
+    run.limit = ALL;
+    run.script(&[
+        "suspend => late: nothing is left over",
+        "cancel  => close cancelled, retire ! cancelled (cancelled)",
+    ]);
+    run.kept.suspended = false;
+    run.instance = run.reloaded();
+    run.script(&[
+        "retry => run __hook.on_init ! retrying (cancelled), hook.dispatched __hook.on_init",
+        "done __hook.on_init => run a ! hook.completed __hook.on_init, task.dispatched a",
+    ]);
+    let mut run = Run::new("#init a");
+    run.after(&["start", "cancel", "stopped __hook.on_init"]);
+    run.script(&["retry => run a ! retrying (cancelled), task.dispatched a"]);
 }
 
 /// Row 78 and 81: the payload says what came of the workflow; priority and timeout are those of the

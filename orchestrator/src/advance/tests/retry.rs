@@ -74,6 +74,25 @@ fn what_rests_may_be_cancelled() {
     run.script(&["retry => late: the workflow has ended"]);
 }
 
+/// Rows 82 and 86: one that ends to be tried again is cancelled for good; one that ends for good
+/// keeps its first cause.
+#[test]
+fn what_ends_to_be_tried_again_may_be_cancelled() {
+    let mut run = Run::new("%2 a b");
+    run.after(&["start", "dead b x", "cancel why"]);
+    run.script(&[
+        "stopped a => close cancelled, retire ! task.failed a (its job was cancelled), cancelled \
+         (cancelled: why)",
+    ]);
+    let mut run = Run::new("a b");
+    run.after(&["start", "dead b x"]);
+    run.script(&[
+        "cancel why => late: the workflow is ending already",
+        "stopped a  => close failed, retire ! task.failed a (its job was cancelled), failed (task b \
+         failed: x)",
+    ]);
+}
+
 /// W27: a loop that had reached its limit counts from 0 again.
 #[test]
 fn a_retry_counts_iterations_anew() {

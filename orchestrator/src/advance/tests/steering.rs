@@ -18,6 +18,28 @@ fn a_suspended_workflow_takes_in_what_ends() {
     ]);
 }
 
+/// Row 85: the hook that everything waits for does not begin either, when there was no room for it
+/// before the workflow was suspended; nor is it forgotten.
+#[test]
+fn a_suspended_workflow_does_not_open() {
+    let mut run = Run::new("#init a").limited(0);
+    run.script(&["start => more ! started"]);
+    run.limit = ALL;
+    run.script(&[
+        "suspend => late: nothing is left over",
+        "resume  => run __hook.on_init ! hook.dispatched __hook.on_init",
+        "done __hook.on_init => run a ! hook.completed __hook.on_init, task.dispatched a",
+    ]);
+    let mut run = Run::new("#init,exit a").limited(0);
+    run.after(&["start"]);
+    run.limit = ALL;
+    run.script(&[
+        "suspend => late: nothing is left over",
+        "cancel  => close cancelled, run __hook.on_exit ! cancelled (cancelled), hook.dispatched \
+         __hook.on_exit",
+    ]);
+}
+
 /// Row 85: a suspended workflow whose tasks are done completes when it is resumed.
 #[test]
 fn a_suspended_workflow_completes_when_it_is_resumed() {

@@ -287,6 +287,6 @@ fn conditions_are_allowed_a_number_of_evaluations() {
         assert!(routes.get(12).expect("route").back && routes.get(1).is_none());
         routes.max_iterations
     };
-    assert_eq!(most(""), Routes::MAX_ITERATIONS);
+    assert_eq!((most(""), Routes::MAX_ITERATIONS), (100, 100));
     assert_eq!(most(r#","max_iterations":3"#), 3);
 }
