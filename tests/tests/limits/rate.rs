@@ -140,17 +140,18 @@ async fn a_tier_has_a_rate() {
     let reply = bay.turn(&[], 100).await;
     assert_eq!((reply.claimed.len(), reply.more), (20 + low.len(), false));
     let mut last = bay.bench.turn(other, 1, &[], 100).await;
-    assert!(last.claimed.len() < 5, "both nodes share the bucket");
+    let normal = async || {
+        let mut events = log(store).await;
+        events.retain(|event| event.job_id.is_none_or(|id| !low.contains(&id)));
+        starts(&events)
+    };
+    // Both nodes share the bucket: the second found what came into it since the first emptied it.
+    assert_within(&normal().await, 20.0, 20);
     last.claimed.extend(reply.claimed);
     let ran = last.claimed.len();
     bay.complete(&last.claimed).await;
     run_all(&bay, 55 - ran).await;
-    let normal: Vec<_> = log(store)
-        .await
-        .into_iter()
-        .filter(|event| event.job_id.is_none_or(|id| !low.contains(&id)))
-        .collect();
-    assert_within(&starts(&normal), 20.0, 20);
+    assert_within(&normal().await, 20.0, 20);
     History::read(store)
         .await
         .assert_jobs_ended(&bay.made.borrow());
