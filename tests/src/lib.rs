@@ -10,6 +10,7 @@
 //! - [`NodeProcess`], [`Program`], [`Process`]: the `paceline` binary, or any other program.
 //! - [`Env::ride`]: a node and a client in the test's own process; [`notes`] and [`Gate`] are how
 //!   its handlers and the test talk.
+//! - [`Env::run_out`], [`Env::run_out_batch`]: a timeout that rings when the test says so.
 //! - [`worker`], [`work`], [`all_completed`]: something to do for fault tests.
 //! - [`Bench`]: a shard that is driven by hand.
 //! - [`eventually`], [`throughout`], [`within`]: the only ways to wait.
@@ -24,6 +25,7 @@ mod bench;
 mod child;
 mod env;
 mod history;
+mod moments;
 mod node_process;
 mod port;
 mod process;

@@ -96,8 +96,16 @@ async fn finish(client: &Client, handles: &[WorkflowHandle]) {
 
 /// What holds of the log whatever the leaders did: everything once.
 async fn assert_once(store: &Store, rounds: usize) {
-    let history = History::read(store).await;
     let all = rounds * CROWD;
+    // Who waits for a workflow is told of its outcome; its hooks run after that.
+    let history = eventually("the hooks are over", PATIENCE, async || {
+        let history = History::read(store).await;
+        match history.count(&EventKind::WorkflowHookCompleted) {
+            over if over < 3 * all => Err(over),
+            _ => Ok(history),
+        }
+    })
+    .await;
     for (kind, each) in [
         (EventKind::WorkflowStarted, 2),
         (EventKind::WorkflowCompleted, 2),

@@ -27,6 +27,10 @@ const STOP: Duration = Duration::from_secs(15);
 /// Another process may take the free port before the server does.
 const TRIES: usize = 5;
 
+/// The last words of a server whose port, or whose port of the cluster, is in use. Why it is so
+/// stands in the line before.
+const TAKEN: &str = "Failed listening on port";
+
 /// The parent of the server, which ends it when this process is gone, however it went: then the
 /// other end of its standard input is closed. `$1` is a folder to remove afterwards, or nothing.
 ///
@@ -90,11 +94,22 @@ impl PrivateRedis {
         append_only: bool,
         folder: Option<&Path>,
     ) -> Result<PrivateRedis, Failure> {
+        PrivateRedis::start_on(free_port, role, append_only, folder).await
+    }
+
+    /// `ports` gives one that was free a moment ago, which somebody may have taken since.
+    async fn start_on(
+        mut ports: impl FnMut() -> std::io::Result<u16>,
+        role: Role,
+        append_only: bool,
+        folder: Option<&Path>,
+    ) -> Result<PrivateRedis, Failure> {
         let program = find_server().ok_or_else(|| Failure::new(Kind::Redis, none_found()))?;
         let lock = folder.map(lock).transpose()?;
         let mut reason = String::new();
         for _ in 0..TRIES {
-            let (mut server, ready) = PrivateRedis::spawn(&program, role, append_only, folder)?;
+            let (mut server, ready) =
+                PrivateRedis::spawn(&program, &mut ports, role, append_only, folder)?;
             match tokio::time::timeout(START, ready).await {
                 Ok(Ok(())) => {
                     server._lock = lock;
@@ -104,7 +119,7 @@ impl PrivateRedis {
                 Err(_) => reason = format!("it was not ready within {START:?}"),
             }
             server.stop().await;
-            if !reason.contains("Address already in use") {
+            if !reason.contains(TAKEN) {
                 break;
             }
         }
@@ -144,6 +159,7 @@ impl PrivateRedis {
     /// The server, and a message for when it is ready; dropped when it ends before.
     fn spawn(
         program: &Path,
+        ports: &mut impl FnMut() -> std::io::Result<u16>,
         role: Role,
         append_only: bool,
         folder: Option<&Path>,
@@ -161,7 +177,7 @@ impl PrivateRedis {
                 (folder.clone(), Some(folder))
             }
         };
-        let port = free_port().map_err(|error| cannot("find a free port", error))?;
+        let port = ports().map_err(|error| cannot("find a free port", error))?;
         let mut command = Command::new("sh");
         command
             .args(["-c", GUARD, "sh"])
@@ -178,7 +194,7 @@ impl PrivateRedis {
         }
         if role == Role::Member {
             // By default it is the port and 10,000, which may be beyond the last one.
-            let bus = free_port().map_err(|error| cannot("find a free port", error))?;
+            let bus = ports().map_err(|error| cannot("find a free port", error))?;
             command
                 .args(["--cluster-enabled", "yes"])
                 .args(["--cluster-port", &bus.to_string()]);
@@ -301,6 +317,31 @@ fn advice(has: impl Fn(&str) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_meanwhile_is_given_up_for_another() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let taken = taken.local_addr().map(|address| (taken, address.port()));
+        let (_listener, taken) = taken.expect("an address");
+        for role in [Role::Alone, Role::Member] {
+            let mut asked = 0;
+            let ports = || {
+                asked += 1;
+                // The last one of the first server: of a member, that of the cluster.
+                let last = if role == Role::Member { 2 } else { 1 };
+                if asked == last {
+                    Ok(taken)
+                } else {
+                    free_port()
+                }
+            };
+            let server = PrivateRedis::start_on(ports, role, false, None).await;
+            let server = server.unwrap_or_else(|failure| panic!("{failure:?}"));
+            assert_ne!(server.port, taken);
+            server.stop().await;
+            assert!(asked > 1, "a second server was started");
+        }
+    }
 
     #[test]
     fn the_advice_names_the_command_of_the_machine() {

@@ -7,9 +7,8 @@ use paceline_store::StoreError;
 use paceline_store::check::{ServerFault, check_server};
 use paceline_store::link::{Blocking, Link, Signal, Subscription};
 
-use super::support::{
-    HASTE, PATIENCE, Server, ask, command, connect, free_port, try_connect, until,
-};
+use super::port::PortLease;
+use super::support::{HASTE, PATIENCE, Server, ask, command, connect, try_connect, until};
 use super::{COUNT, count};
 
 /// First and last slot of each primary.
@@ -20,16 +19,21 @@ const KEYS: [&str; 3] = ["{3}:n", "{1}:n", "{0}:n"];
 struct Cluster {
     nodes: Vec<Server>,
     links: Vec<Link>,
+    /// The nodes talk to each other there.
+    _buses: Vec<PortLease>,
 }
 
 impl Cluster {
     async fn start(replicas: usize) -> Self {
-        let start = |_| {
+        let buses: Vec<_> = (0..SLOTS.len() + replicas)
+            .map(|_| PortLease::take())
+            .collect();
+        let start = |bus: &PortLease| {
             Server::start(&[
                 "--cluster-enabled",
                 "yes",
                 "--cluster-port",
-                &free_port().to_string(),
+                &bus.addr().port().to_string(),
                 "--cluster-node-timeout",
                 "1000",
                 "--cluster-require-full-coverage",
@@ -38,7 +42,7 @@ impl Cluster {
                 "0",
             ])
         };
-        let nodes: Vec<Server> = (0..SLOTS.len() + replicas).map(start).collect();
+        let nodes: Vec<Server> = buses.iter().map(start).collect();
         let mut links = Vec::new();
         for node in &nodes {
             links.push(connect(&node.url()).await);
@@ -51,7 +55,11 @@ impl Cluster {
             let words = format!("CLUSTER MEET 127.0.0.1 {} {}", nodes[0].port, bus[1]);
             let _: () = ask(link, &words).await;
         }
-        let cluster = Self { nodes, links };
+        let cluster = Self {
+            nodes,
+            links,
+            _buses: buses,
+        };
         cluster.agree(3).await;
         for replica in SLOTS.len()..SLOTS.len() + replicas {
             let primary: String = ask(&cluster.links[0], "CLUSTER MYID").await;

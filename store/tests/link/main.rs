@@ -1,6 +1,9 @@
 //! Connections against real servers: one, a primary with a Sentinel, a cluster, and with TLS.
 
 mod cluster;
+// Ports are leased among all test processes, so those of the harness and these by the same code.
+#[path = "../../../tests/src/port.rs"]
+mod port;
 mod sentinel;
 mod single;
 mod support;

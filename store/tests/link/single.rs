@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::support::{
-    HASTE, PATIENCE, Server, ask, command, connect, free_port, try_connect, until,
-};
+use super::port::PortLease;
+use super::support::{HASTE, PATIENCE, Server, ask, command, connect, try_connect, until};
 use super::{COUNT, count};
 use paceline_store::StoreError;
 use paceline_store::check::{ServerFault, ServerWarning, check_server};
@@ -120,7 +119,8 @@ async fn calls_survive_a_restart_on_the_same_port() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there() {
-    let url = format!("redis://:hunter2@127.0.0.1:{}", free_port());
+    let nobody = PortLease::take();
+    let url = format!("redis://:hunter2@{}", nobody.addr());
     let options = paceline_store::LinkOptions {
         retry_for: Duration::ZERO,
         ..super::support::options()

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use paceline_store::link::{Link, LinkOptions};
 use paceline_store::{RedisUrl, StoreError};
+
+use super::port::PortLease;
 
 /// Long enough for the busiest machine; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,11 +31,6 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
     }
 }
 
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
 fn folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -47,6 +44,8 @@ fn folder() -> PathBuf {
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
+    /// Also while it is down: nobody else listens there, and no connection has it as its own.
+    _lease: PortLease,
     pub(crate) folder: PathBuf,
     arguments: Vec<String>,
 }
@@ -54,20 +53,20 @@ pub(crate) struct Server {
 impl Server {
     /// A server with these further arguments, which answers.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let port = free_port();
-        let folder = folder();
+        let lease = PortLease::take();
+        let (port, folder) = (lease.addr().port(), folder());
         let port_text = port.to_string();
         let mut all = vec!["--port", &port_text, "--bind", "127.0.0.1", "--save", ""];
         // Replicas are in step at once.
         all.extend(["--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
         all.extend(arguments);
-        Self::run(all.into_iter().map(str::to_owned).collect(), port, folder)
+        Self::run(all.into_iter().map(str::to_owned).collect(), lease, folder)
     }
 
     /// A Sentinel that alone decides about the primary at `port`, under the name `line`.
     pub(crate) fn sentinel(primary: u16) -> Self {
-        let port = free_port();
-        let folder = folder();
+        let lease = PortLease::take();
+        let (port, folder) = (lease.addr().port(), folder());
         let file = folder.join("sentinel.conf");
         let text = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor line 127.0.0.1 {primary} 1\n\
@@ -75,14 +74,15 @@ impl Server {
         );
         fs::write(&file, text).expect("a file");
         let file = file.display().to_string();
-        Self::run(vec![file, "--sentinel".to_owned()], port, folder)
+        Self::run(vec![file, "--sentinel".to_owned()], lease, folder)
     }
 
-    fn run(arguments: Vec<String>, port: u16, folder: PathBuf) -> Self {
+    fn run(arguments: Vec<String>, lease: PortLease, folder: PathBuf) -> Self {
         let child = spawn(&arguments, &folder);
         let server = Self {
             child,
-            port,
+            port: lease.addr().port(),
+            _lease: lease,
             folder,
             arguments,
         };

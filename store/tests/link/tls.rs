@@ -7,7 +7,8 @@ use paceline_store::link::ConnectError;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::count;
-use super::support::{Server, connect, free_port, options, try_connect};
+use super::port::PortLease;
+use super::support::{Server, connect, options, try_connect};
 
 /// An authority, and a certificate that it gave to 127.0.0.1, for server and client alike.
 fn certificates(folder: &Path) {
@@ -39,7 +40,8 @@ async fn an_encrypted_connection_checks_both_sides() {
     certificates(&folder);
     let file = |name: &str| folder.join(name).display().to_string();
     let (ca, cert, key) = (file("ca.pem"), file("leaf.pem"), file("leaf.key"));
-    let port = free_port().to_string();
+    let lease = PortLease::take();
+    let port = lease.addr().port().to_string();
     let _server = Server::start(&[
         "--tls-port",
         &port,

@@ -53,15 +53,25 @@ feature_test! {
         let (hall, house) = Hall::open(&env).await;
         let mut definition = batch((0..6).map(|_| held()));
         definition.chunk_size = 2;
-        definition.execution_timeout = Some(Duration::from_millis(600));
+        definition.execution_timeout = Some(Duration::from_secs(600));
         let id = house.submit(&definition).await;
         hall.began(2).await;
-        assert!(house.look(id).await.deadline.is_some());
+        let begun = house.look(id).await;
+        assert!(begun.deadline.unwrap() >= begun.created_at + 600_000);
+        env.run_out_batch(id).await;
         let batch = house.ended(id).await;
         assert_eq!(counts(&batch), (BatchStatus::Failed, 0, 2, 0, 4));
         assert_eq!(batch.error.as_deref(), Some("execution timed out"));
         assert_eq!(house.tale(id).await, ["batch.started", "batch.timed_out"]);
         assert_eq!(hall.runs().len(), 2);
+
+        // By the server's clock, and not before.
+        definition.execution_timeout = Some(Duration::from_millis(300));
+        let id = house.submit(&definition).await;
+        let batch = house.ended(id).await;
+        assert_eq!((batch.status, batch.completed_items), (BatchStatus::Failed, 0));
+        assert_eq!(batch.error.as_deref(), Some("execution timed out"));
+        assert!(batch.completed_at.unwrap() >= batch.created_at + 300);
     }
 
     /// An item that is cancelled by hand has failed; one whose turn has not come cannot be cancelled:

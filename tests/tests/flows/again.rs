@@ -9,7 +9,7 @@ use paceline_tests::{Env, Serve, attempts, feature_test, log};
 use paceline_types::{Bytes, EventKind, JobError, ShardIndex, WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 
-use crate::{Scene, count, echo, held, place, task, tried};
+use crate::{LONG, Scene, count, echo, held, place, task, tried};
 
 /// A scene with a handler that fails for good so many times, over all of its jobs.
 async fn failing_first(env: &Env, times: u32) -> Scene {
@@ -136,13 +136,16 @@ feature_test! {
         let mut scene = Scene::open(&env).await;
         let workflow = WorkflowBuilder::new("late")
             .task(held("slow"))
-            .execution_timeout(Duration::from_secs(2))
+            .execution_timeout(LONG)
             .retry_policy(attempts(5));
         let handle = scene.submit(workflow, Value::Null).await;
+        let mut last = None;
         for _ in 0..2 {
             assert_eq!(scene.begun.next().await.task, "slow");
             let running = scene.until(handle.id(), WorkflowStatus::Running).await;
-            assert!(running.deadline.is_some(), "{running:?}");
+            assert!(running.deadline > last, "{running:?}");
+            last = running.deadline;
+            env.run_out(handle.id()).await;
             let ended = crate::ended(&handle).await.unwrap();
             assert_eq!(ended.error.as_deref(), Some("execution timed out"));
             handle.retry().await.unwrap();

@@ -8,7 +8,7 @@ use paceline_tests::{Env, SOON, eventually, feature_test};
 use paceline_types::{Workflow, WorkflowId, WorkflowStatus};
 use serde_json::{Value, json};
 
-use crate::{Scene, begun, count, echo, failing, held, tasks};
+use crate::{LONG, Scene, begun, count, echo, failing, held, tasks};
 
 /// A workflow of one task.
 fn inner(step: Step) -> WorkflowBuilder {
@@ -109,9 +109,10 @@ feature_test! {
         let mut scene = Scene::open(&env).await;
         let workflow = WorkflowBuilder::new("outer")
             .task(Step::child("c", inner(held("slow"))))
-            .execution_timeout(Duration::from_secs(2));
+            .execution_timeout(LONG);
         let handle = scene.submit(workflow, Value::Null).await;
         assert_eq!(scene.begun.next().await, begun("slow", 0));
+        env.run_out(handle.id()).await;
         let ended = crate::ended(&handle).await.unwrap();
         assert_eq!(ended.error.as_deref(), Some("execution timed out"));
         all_ended(&scene.client, "inner", WorkflowStatus::Cancelled).await;

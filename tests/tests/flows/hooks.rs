@@ -8,7 +8,7 @@ use paceline_tests::{Env, Notes, Pen, Serve, attempts, feature_test, notes};
 use paceline_types::{Bytes, Priority, WorkflowStatus};
 use serde_json::{Value, json};
 
-use crate::{Scene, begun, count, echo, failing, held, place, tried};
+use crate::{LONG, Scene, begun, count, echo, failing, held, place, tried};
 
 /// A hook that ran: which, what it was given, its priority.
 type Ran = (String, Value, Priority);
@@ -91,7 +91,7 @@ feature_test! {
     /// once each, with the reason.
     async fn every_bad_end_runs_its_hooks_with_the_reason(env: Env) {
         let (mut scene, mut ran) = scene(&env).await;
-        let late = hooked("late").task(held("slow")).execution_timeout(Duration::from_secs(1));
+        let late = hooked("late").task(held("slow")).execution_timeout(LONG);
         let table = [
             ("bad", hooked("bad").task(failing("a")), "failed", "task a failed: boom", "workflow.failed"),
             ("late", late, "failed", "execution timed out", "workflow.timed_out"),
@@ -102,8 +102,10 @@ feature_test! {
             if name != "bad" {
                 assert_eq!(scene.begun.next().await, begun("slow", 0));
             }
-            if name == "gone" {
-                handle.cancel("enough").await.unwrap();
+            match name {
+                "late" => env.run_out(handle.id()).await,
+                "gone" => handle.cancel("enough").await.unwrap(),
+                _ => {}
             }
             let ended = crate::ended(&handle).await.unwrap();
             assert_eq!(ended.error.as_deref(), Some(reason));

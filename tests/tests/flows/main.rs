@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 use std::panic::Location;
+use std::time::Duration;
 
 use paceline_client::{
     Client, IntoDefinition, Step, TaskState, WaitError, Workflow, WorkflowHandle,
@@ -27,6 +28,9 @@ mod sections;
 mod signals;
 mod suspend;
 mod templates;
+
+/// An execution timeout that is over when the test says so.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// The task type of [`held`].
 const HOLD: &str = "hold";

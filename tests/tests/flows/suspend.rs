@@ -9,7 +9,7 @@ use paceline_tests::{Env, feature_test, throughout};
 use paceline_types::{ShardIndex, WorkflowStatus};
 use serde_json::{Value, json};
 
-use crate::{Scene, begun, count, echo, held, tasks};
+use crate::{LONG, Scene, begun, count, echo, held, tasks};
 
 fn chain() -> WorkflowBuilder {
     WorkflowBuilder::new("chain")
@@ -55,10 +55,11 @@ feature_test! {
     /// Contract row 85: the time goes on, and so does a cancellation.
     async fn a_suspended_workflow_may_end(env: Env) {
         let mut scene = Scene::open(&env).await;
-        let late = chain().execution_timeout(Duration::from_secs(2));
+        let late = chain().execution_timeout(LONG);
         let handle = scene.submit(late, Value::Null).await;
         scene.begun.take(2).await;
         handle.suspend().await.unwrap();
+        env.run_out(handle.id()).await;
         let ended = crate::ended(&handle).await.unwrap();
         assert_eq!(ended.error.as_deref(), Some("execution timed out"));
         let states = ["one cancelled", "beside cancelled", "two cancelled", "three cancelled"];

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use paceline_tests::{Fault, Proxy, RedisServer, eventually, throughout, within};
 use redis::aio::MultiplexedConnection;
+use redis::streams::StreamRangeReply;
 use redis::{AsyncConnectionConfig, RedisResult};
 use tokio::time::Instant;
 
@@ -122,11 +123,29 @@ async fn a_mute_connection_stays_open_and_carries_out() {
 async fn a_late_request_is_carried_out_when_nobody_waits() {
     let (server, proxy) = behind_proxy().await;
     let mut connection = connect(&proxy).await.unwrap();
-    let late = proxy.once(Fault::Late(2 * MOMENT), |request| request.is("INCR"));
-    incr(&mut connection).await.unwrap_err();
-    assert_eq!(count(&server).await, 0);
+    let late = proxy.once(Fault::Late(2 * MOMENT), |request| request.is("XADD"));
+    // By the server's clock, which an entry's id tells: this test may look too late to see nothing.
+    let mut direct = server.connect().await;
+    let add = |key| {
+        redis::cmd("XADD")
+            .arg(key)
+            .arg("*")
+            .arg("f")
+            .arg("v")
+            .to_owned()
+    };
+    let before: String = add("before").query_async(&mut direct).await.unwrap();
+    let lost = add("late").query_async::<String>(&mut connection).await;
+    lost.unwrap_err();
     within("its arrival", SOON, late).await;
-    assert_eq!(count(&server).await, 1);
+    let entries: StreamRangeReply = redis::cmd("XRANGE")
+        .arg(&["late", "-", "+"])
+        .query_async(&mut direct)
+        .await
+        .unwrap();
+    assert_eq!(entries.ids.len(), 1);
+    let millis = |id: &str| id.split_once('-').unwrap().0.parse::<u128>().unwrap();
+    assert!(millis(&entries.ids[0].id) >= millis(&before) + (2 * MOMENT).as_millis());
 }
 
 #[tokio::test]

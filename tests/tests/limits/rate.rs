@@ -2,41 +2,62 @@
 
 use std::time::Duration;
 
-use paceline_tests::{History, eventually, log};
-use paceline_types::{Event, EventKind, JobStatus, Limit, Priority, Rate, Tier};
+use paceline_tests::{History, eventually};
+use paceline_types::{JobStatus, Limit, Priority, Rate, Tier};
 use redis::AsyncTypedCommands;
 
 use crate::{Bay, LONG, a_second, at_once, ids};
 
-/// When jobs began, by the server's clock.
-fn starts(events: &[Event]) -> Vec<u64> {
-    let started = events
-        .iter()
-        .filter(|event| event.kind == EventKind::JobStarted);
-    let mut moments: Vec<_> = started.map(|event| event.timestamp).collect();
-    moments.sort_unstable();
-    moments
+/// What began between two looks at the server's clock, which are seconds.
+///
+/// Not by the log: an event tells when it was written, and a token was taken when its script began,
+/// which is earlier where the machine stood still between.
+struct Step {
+    from: f64,
+    to: f64,
+    began: usize,
+}
+
+async fn clock(bay: &Bay) -> f64 {
+    let (seconds, micros): (f64, f64) = redis::cmd("TIME")
+        .query_async(&mut bay.raw.clone())
+        .await
+        .unwrap();
+    seconds + micros / 1e6
+}
+
+/// Notes how many began in a step; it must claim all that it lets begin.
+async fn measured(bay: &Bay, steps: &mut Vec<Step>, began: impl Future<Output = usize>) -> usize {
+    let from = clock(bay).await;
+    let began = began.await;
+    let to = clock(bay).await;
+    steps.push(Step { from, to, began });
+    began
 }
 
 /// In any span no more began than the bucket had, with a token for what is lost by rounding.
-fn assert_within(moments: &[u64], rate: f64, burst: u32) {
-    for (from, first) in moments.iter().enumerate() {
-        for (to, last) in moments.iter().enumerate().skip(from) {
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let (count, span) = ((to - from + 1) as f64, (last - first) as f64 / 1000.0);
+fn assert_within(steps: &[Step], rate: f64, burst: u32) {
+    for (from, first) in steps.iter().enumerate() {
+        let mut count = 0.0;
+        for last in &steps[from..] {
+            count += f64::from(u32::try_from(last.began).unwrap());
+            let span = last.to - first.from;
             let most = f64::from(burst) + rate * span + 0.1;
-            assert!(count <= most, "{count} began within {span} s: {moments:?}");
+            assert!(count <= most, "{count} began within {span} s");
         }
     }
 }
 
 /// Claims and lets the leader look until so many jobs have run.
-async fn run_all(bay: &Bay, count: usize) {
-    let mut ran = bay.drain(10).await.len();
+async fn run_all(bay: &Bay, steps: &mut Vec<Step>, count: usize) {
+    let mut ran = measured(bay, steps, async { bay.drain(10).await.len() }).await;
     let what = "all jobs have run";
     eventually(what, paceline_tests::PATIENCE, async || {
-        bay.promote().await;
-        ran += bay.drain(10).await.len();
+        let step = async {
+            bay.promote().await;
+            bay.drain(10).await.len()
+        };
+        ran += measured(bay, steps, step).await;
         if ran == count {
             Ok(())
         } else {
@@ -53,8 +74,9 @@ async fn a_rate_is_kept_and_used() {
     let bay = Bay::new().await;
     bay.limit("k", a_second(20.0, 4)).await;
     bay.jobs(20, &["k"]).await;
-    run_all(&bay, 20).await;
-    assert_within(&starts(&log(&bay.bench.store).await), 20.0, 4);
+    let mut steps = Vec::new();
+    run_all(&bay, &mut steps, 20).await;
+    assert_within(&steps, 20.0, 4);
     bay.assert_done(&["k"]).await;
 }
 
@@ -68,11 +90,16 @@ async fn a_rate_and_a_concurrency_hold_together() {
     };
     bay.limit("k", limit).await;
     bay.jobs(15, &["k"]).await;
-    let first = bay.claim(15).await;
-    assert_eq!(first.len(), 1, "one at once, though there are tokens");
-    bay.complete(&first).await;
-    run_all(&bay, 14).await;
-    assert_within(&starts(&log(&bay.bench.store).await), 50.0, 5);
+    let mut steps = Vec::new();
+    let one_at_once = async {
+        let first = bay.claim(15).await;
+        assert_eq!(first.len(), 1, "one at once, though there are tokens");
+        bay.complete(&first).await;
+        1 + bay.drain(10).await.len()
+    };
+    let ran = measured(&bay, &mut steps, one_at_once).await;
+    run_all(&bay, &mut steps, 15 - ran).await;
+    assert_within(&steps, 50.0, 5);
     bay.assert_done(&["k"]).await;
 }
 
@@ -100,7 +127,7 @@ async fn the_leader_sleeps_until_the_next_token() {
     }
     // A faster rate is felt at once, also by those that wait.
     bay.limit("k", a_second(1000.0, 5)).await;
-    run_all(&bay, 2).await;
+    run_all(&bay, &mut Vec::new(), 2).await;
     bay.limit("k", at_once(1)).await;
     bay.jobs(1, &["k"]).await;
     assert_eq!(bay.drain(5).await.len(), 1);
@@ -137,20 +164,19 @@ async fn a_tier_has_a_rate() {
     bay.jobs(50, &[]).await;
     let low = bay.jobs_of(5, &[], "work", Priority::LOW).await;
     let other = bay.bench.join(2, LONG).await;
-    let reply = bay.turn(&[], 100).await;
-    assert_eq!((reply.claimed.len(), reply.more), (20 + low.len(), false));
-    let mut last = bay.bench.turn(other, 1, &[], 100).await;
-    assert!(last.claimed.len() < 5, "both nodes share the bucket");
-    last.claimed.extend(reply.claimed);
-    let ran = last.claimed.len();
-    bay.complete(&last.claimed).await;
-    run_all(&bay, 55 - ran).await;
-    let normal: Vec<_> = log(store)
-        .await
-        .into_iter()
-        .filter(|event| event.job_id.is_none_or(|id| !low.contains(&id)))
-        .collect();
-    assert_within(&starts(&normal), 20.0, 20);
+    let (mut steps, mut claimed) = (Vec::new(), Vec::new());
+    let both = async {
+        let reply = bay.turn(&[], 100).await;
+        assert_eq!((reply.claimed.len(), reply.more), (20 + low.len(), false));
+        claimed = reply.claimed;
+        claimed.extend(bay.bench.turn(other, 1, &[], 100).await.claimed);
+        claimed.len() - low.len()
+    };
+    let ran = measured(&bay, &mut steps, both).await;
+    assert_within(&steps, 20.0, 20);
+    bay.complete(&claimed).await;
+    run_all(&bay, &mut steps, 50 - ran).await;
+    assert_within(&steps, 20.0, 20);
     History::read(store)
         .await
         .assert_jobs_ended(&bay.made.borrow());

@@ -243,7 +243,7 @@ feature_test! {
         let (pen, mut told) = notes();
         let serve = |node: paceline_node::NodeBuilder| {
             node.leader_lease(Duration::from_secs(1))
-                .lease(Duration::from_secs(3))
+                .lease(LONG)
                 .serve("t", options(), pen.clone(), async |pen, context: Context, _| {
                     pen.note((context.node_id(), context.run(), context.attempt()));
                     if context.run() > 1 {
@@ -259,7 +259,9 @@ feature_test! {
         let handle = client.submit_raw("t", json!(1)).await.unwrap();
         assert_eq!(told.next().await, (first.id(), 1, 1));
         let second = serve(env.node()).start().await.unwrap();
+        let gone = first.id();
         drop(first);
+        env.lapse(gone).await;
         let (node, run, attempt) = told.next().await;
         assert_eq!((node, attempt), (second.id(), 2));
         assert!(run > 2, "recovery burns a number");

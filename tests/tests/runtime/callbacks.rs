@@ -158,13 +158,12 @@ feature_test! {
         let (pen, mut told) = notes();
         let store = env.store().await;
         let client = Client::from_store(store.clone());
-        let second = Duration::from_secs(1);
-        let short = || env.node().lease(second).leader_lease(second);
-        let works = short().handle_raw("good", options(), async |_, _| Ok(done()));
+        let node = || env.node().lease(LONG).leader_lease(Duration::from_secs(1));
+        let works = node().handle_raw("good", options(), async |_, _| Ok(done()));
         let works = works.start().await.unwrap();
-        let first = telling(short(), "first", &pen).start().await.unwrap();
+        let first = telling(node(), "first", &pen).start().await.unwrap();
         let places = awake(&client, &store, &mut told).await;
-        let other = telling(short(), "second", &pen).start().await.unwrap();
+        let other = telling(node(), "second", &pen).start().await.unwrap();
         let submit = async |count: usize| {
             for n in 0..count {
                 client.submit_raw("good", json!(n)).await.unwrap();
@@ -175,7 +174,9 @@ feature_test! {
         assert!(counts.values().all(|names| *names == ["first"]), "{counts:?}");
 
         submit(30).await;
+        let gone = first.id();
         drop(first);
+        env.lapse(gone).await;
         submit(30).await;
         let counts = all_told(&store, &places, &mut told, counts).await;
         assert!(counts.values().any(|names| names.contains(&"second")));
@@ -308,16 +309,18 @@ async fn a_node_that_was_cut_off_calls_no_more() {
     let (pen, mut told) = notes();
     let store = env.store().await;
     let client = Client::from_store(store.clone());
-    let second = Duration::from_secs(1);
-    let short = || env.node().lease(second).leader_lease(second);
-    let works = short().handle_raw("good", options(), async |_, _| Ok(done()));
+    let node = || env.node().lease(LONG).leader_lease(Duration::from_secs(1));
+    let works = node().handle_raw("good", options(), async |_, _| Ok(done()));
     let works = works.start().await.unwrap();
-    let cut_off = telling(short().redis(proxy.url()), "cut off", &pen);
+    // It beats often enough to notice soon that its lease is over.
+    let beats = node().lease(LONG / 6).redis(proxy.url());
+    let cut_off = telling(beats, "cut off", &pen);
     let cut_off = cut_off.start().await.unwrap();
     let places = awake(&client, &store, &mut told).await;
-    let other = telling(short(), "other", &pen).start().await.unwrap();
+    let other = telling(node(), "other", &pen).start().await.unwrap();
     let id = cut_off.id();
     proxy.pause();
+    env.lapse(id).await;
     for n in 0..20 {
         client.submit_raw("good", json!(n)).await.unwrap();
     }

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{Bench, count, ended, hold, tell};
 
+/// Over when the test says so.
+const LONG: Duration = Duration::from_secs(600);
+
 /// A policy that rests so long before the second attempt.
 fn resting(delay: Duration) -> RetryPolicy {
     RetryPolicy {
@@ -25,7 +28,7 @@ feature_test! {
         let bench = Bench::open(&env).await;
         let workflow = WorkflowBuilder::new("rests")
             .task(Step::new("late", "late"))
-            .retry_policy(resting(Duration::from_secs(600)))
+            .retry_policy(resting(LONG))
             .on_failure("tell")
             .on_exit("tell");
         let handle = bench.submit(workflow, Value::Null).await;
@@ -140,9 +143,18 @@ feature_test! {
         let bench = Bench::open(&env).await;
         let workflow = WorkflowBuilder::new("rests")
             .task(Step::new("late", "late").payload(json!("ok")))
-            .execution_timeout(Duration::from_secs(2))
-            .retry_policy(resting(Duration::from_secs(3)));
+            .execution_timeout(LONG)
+            .retry_policy(resting(LONG));
         let handle = bench.submit(workflow, Value::Null).await;
+        // A ring of its deadline may be on its way when it comes to rest.
+        let retry = format!("{} retry", handle.id().bare(&mut [0; 26]));
+        eventually("it rests, and its deadline does not wait", SOON, async || {
+            let armed = alarms(&env).await;
+            if armed == [retry.as_str()] { Ok(()) } else { Err(armed) }
+        })
+        .await;
+        env.ring_late(handle.id()).await;
+        env.rested(handle.id()).await;
         let found = ended(&handle).await;
         assert_eq!(found.status, WorkflowStatus::Completed, "{found:?}");
         let tale = bench.tale(handle.id()).await;
