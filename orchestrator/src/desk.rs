@@ -38,7 +38,8 @@ use crate::cache::Cache;
 use crate::facts::Facts;
 use crate::instance::{Instance, Limits};
 use crate::ports::{
-    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, Spawn, StoredInstance,
+    Alarm, BatchAlarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, Spawn,
+    StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -94,6 +95,8 @@ pub(crate) struct Work {
     /// Those for batches; they count among the arrivals.
     pub(crate) batches: Vec<BatchArrival>,
     pub(crate) mends: Vec<(WorkflowId, Mend)>,
+    /// Moments that batches are to wait for, whatever happened to them.
+    pub(crate) arms: Vec<(BatchId, BatchAlarm, Duration)>,
     pub(crate) consumed: Vec<EntryId>,
     pub(crate) parked: Vec<Parked>,
     pub(crate) read_ahead: Option<ReadAhead>,

@@ -79,6 +79,15 @@ impl Batches for Elected {
         self.ledger.overdue_batches(term, max).await
     }
 
+    async fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.win(term).await;
+        self.ledger.armed_batches(term, moments).await
+    }
+
     async fn unfinished_batches(
         &self,
         term: &Term,

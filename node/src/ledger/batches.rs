@@ -124,6 +124,23 @@ impl Batches for ShardLedger {
             .collect())
     }
 
+    async fn armed_batches(
+        &self,
+        _: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let stored = |alarm| match alarm {
+            BatchAlarm::Deadline => StoreAlarm::Deadline,
+            BatchAlarm::Retry => StoreAlarm::Retry,
+        };
+        let moments: Vec<_> = moments
+            .iter()
+            .map(|(id, which)| (*id, stored(*which)))
+            .collect();
+        let armed = self.store.armed_batches(self.shard, &moments).await;
+        armed.map_err(unavailable)
+    }
+
     async fn unfinished_batches(&self, _: &Term, max: usize) -> Result<Vec<BatchId>, LedgerError> {
         let marked = self.store.unfinished_batches(self.shard, max).await;
         marked.map_err(unavailable)

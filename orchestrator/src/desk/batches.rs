@@ -5,17 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_types::batch::{BatchPlan, BatchProgress};
 use paceline_types::{BatchDefinition, BatchId};
 
 use super::backlog::Backlog;
-use super::{Answers, MAX_BACKLOG, MAX_EFFECTS, Source};
+use super::{Answers, MAX_BACKLOG, MAX_EFFECTS, Source, Work};
 use crate::batch::{
     BatchCache, BatchDraft, BatchEffect, BatchEvent, BatchInstance, BatchRefusal, BatchTransition,
     HeldBatch, advance_batch,
 };
-use crate::ports::{BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch, Turn};
+use crate::ports::{
+    BatchAlarm, BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch, Turn,
+};
 use crate::term::Term;
 
 /// Memory for cached batches: 64 MiB, or the last one however large it is.
@@ -122,11 +125,15 @@ impl BatchDesk {
         &mut self,
         ledger: &L,
         term: &Term,
-        arrivals: &[BatchArrival],
+        work: &Work,
         backlog: Vec<BatchId>,
     ) -> Result<BatchBench, LedgerError> {
-        let arriving = arrivals.iter().map(|arrival| arrival.batch);
-        let touched = arriving.chain(backlog.iter().copied()).collect();
+        let arriving = work.batches.iter().map(|arrival| arrival.batch);
+        let armed = work.arms.iter().map(|(batch, ..)| *batch);
+        let touched = arriving
+            .chain(armed)
+            .chain(backlog.iter().copied())
+            .collect();
         Ok(BatchBench {
             found: self.find(ledger, term, touched).await?,
             drafts: BTreeMap::new(),
@@ -237,6 +244,24 @@ impl BatchBench {
                 answers.impossible += 1;
                 parked.push(self.parked(batch, &event, source, reason));
             }
+        }
+    }
+
+    /// Has a batch that is there wait for a moment.
+    pub(super) fn arm(
+        &mut self,
+        batch: BatchId,
+        alarm: BatchAlarm,
+        after: Duration,
+        answers: &mut Answers,
+    ) {
+        if !matches!(self.found.get(&batch), Some(Found::Here(_))) {
+            return;
+        }
+        answers.applied += 1;
+        self.restate(batch);
+        if let Some(draft) = self.drafts.get_mut(&batch) {
+            draft.rearm(alarm, after);
         }
     }
 

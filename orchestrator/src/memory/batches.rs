@@ -338,6 +338,13 @@ impl MemoryLedger {
         }
     }
 
+    /// Moments that a batch waits for.
+    pub fn batch_alarms(&self, batch: BatchId) -> Vec<BatchAlarm> {
+        let state = self.state();
+        let kept = state.batches.kept.get(&batch);
+        kept.map_or_else(Vec::new, |kept| kept.alarms.keys().copied().collect())
+    }
+
     /// What is kept of a batch.
     pub fn batch(&self, batch: BatchId) -> Option<(BatchHeader, Vec<ItemRecord>)> {
         let state = self.state();
@@ -414,6 +421,21 @@ impl Batches for MemoryLedger {
         overdue.sort_unstable();
         let overdue = overdue.into_iter().take(max);
         Ok(overdue.map(|(_, id, alarm)| (id, alarm)).collect())
+    }
+
+    async fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        assert!(moments.len() <= super::commit::BOUND, "too many moments");
+        let mut state = self.state();
+        state.admit(term)?;
+        let armed = |(id, alarm): &(BatchId, BatchAlarm)| {
+            let kept = state.batches.kept.get(id);
+            kept.is_some_and(|kept| kept.alarms.contains_key(alarm))
+        };
+        Ok(moments.iter().map(armed).collect())
     }
 
     async fn unfinished_batches(

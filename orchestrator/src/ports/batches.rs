@@ -161,6 +161,13 @@ pub trait Batches: Send + Sync {
         max: usize,
     ) -> impl Future<Output = Result<Vec<(BatchId, BatchAlarm)>, LedgerError>> + Send;
 
+    /// Whether each moment is waited for, passed or not, in the order of the moments. At most 100.
+    fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> impl Future<Output = Result<Vec<bool>, LedgerError>> + Send;
+
     /// Batches that are marked as having work left over, at most `max`, in any order.
     fn unfinished_batches(
         &self,

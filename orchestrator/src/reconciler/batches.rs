@@ -2,6 +2,7 @@
 //! ended without a word, and moments that nobody waits for any more.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use paceline_types::batch::{BatchStage, ONETIME_PLACE};
 use paceline_types::{BatchId, JobId};
@@ -9,7 +10,7 @@ use paceline_types::{BatchId, JobId};
 use super::{MAX_SUSPECTS, Report};
 use crate::batch::{BatchEvent, BatchInstance};
 use crate::desk::{BatchArrival, Desk, Source, Work};
-use crate::ports::{Cursor, JobPhase, Ledger, LedgerError};
+use crate::ports::{BatchAlarm, Cursor, JobPhase, Ledger, LedgerError};
 use crate::term::Term;
 
 /// What may stand still.
@@ -19,6 +20,8 @@ enum Suspect {
     Batch(BatchId),
     /// Dispatched, and its job has ended or is missing.
     Job(JobId),
+    /// To be waited for, and nobody would ring.
+    Alarm(BatchId, BatchAlarm),
 }
 
 /// A walk over the batches that have not ended.
@@ -38,6 +41,8 @@ pub(super) struct BatchWalk {
 struct Look {
     pending: bool,
     leftover: bool,
+    /// What should ring, and after how long if that must be said anew.
+    moment: Option<(BatchAlarm, Duration)>,
     /// Place and iteration of items whose jobs should be open.
     open: Vec<(u32, u32)>,
 }
@@ -52,9 +57,28 @@ impl Look {
         Look {
             pending: *batch.stage() == BatchStage::Pending,
             leftover: batch.has_leftover(),
+            moment: match batch.stage() {
+                BatchStage::Preparing | BatchStage::Processing => {
+                    let timeout = batch.plan().execution_timeout;
+                    timeout.map(|timeout| (BatchAlarm::Deadline, timeout))
+                }
+                BatchStage::Resting(_) => Some((BatchAlarm::Retry, Duration::ZERO)),
+                BatchStage::Pending
+                | BatchStage::Ending(_)
+                | BatchStage::Completed
+                | BatchStage::Ended(_) => None,
+            }
+            .filter(|_| from == 0),
             open,
         }
     }
+}
+
+/// What a visit found to do.
+#[derive(Default)]
+struct Repairs {
+    events: Vec<BatchEvent>,
+    arms: Vec<(BatchId, BatchAlarm, Duration)>,
 }
 
 impl BatchWalk {
@@ -107,18 +131,40 @@ impl BatchWalk {
         if look.leftover {
             desk.remember_batch(batch);
         }
-        let mut events = Vec::new();
+        let mut repairs = Repairs::default();
         if look.pending && self.stands_still(Suspect::Batch(batch)) {
-            events.push(BatchEvent::Start);
+            repairs.events.push(BatchEvent::Start);
         }
+        self.check_jobs(desk, term, batch, &look, &mut repairs)
+            .await?;
+        self.check_moment(desk, term, batch, &look, &mut repairs)
+            .await?;
+        let repaired = repair(desk, term, batch, repairs).await?;
+        let last = look.open.last().map(|&(place, _)| place);
+        self.pass_on(last.filter(|_| look.open.len() >= max));
+        Ok(Report {
+            seen: 1 + look.open.len(),
+            repaired,
+            ..Report::default()
+        })
+    }
+
+    /// Jobs that have ended, or are missing.
+    async fn check_jobs<L: Ledger>(
+        &mut self,
+        desk: &Desk<L>,
+        term: &Term,
+        batch: BatchId,
+        look: &Look,
+        repairs: &mut Repairs,
+    ) -> Result<(), LedgerError> {
         let job_of = |&(place, iteration): &(u32, u32)| JobId::of_item(batch, place, iteration);
         let jobs: Vec<JobId> = look.open.iter().map(job_of).collect();
-        let phases = match jobs.is_empty() {
-            true => Vec::new(),
-            false => desk.ledger().job_phases(term, &jobs).await?,
-        };
-        let last = look.open.last().map(|&(place, _)| place);
-        for (((place, iteration), &job), phase) in look.open.into_iter().zip(&jobs).zip(phases) {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let phases = desk.ledger().job_phases(term, &jobs).await?;
+        for ((&(place, iteration), job), phase) in look.open.iter().zip(jobs).zip(phases) {
             let event = match phase {
                 JobPhase::Unfinished => continue,
                 JobPhase::Missing => BatchEvent::JobGone { place, iteration },
@@ -131,31 +177,34 @@ impl BatchWalk {
                 },
             };
             if self.stands_still(Suspect::Job(job)) {
-                events.push(event);
+                repairs.events.push(event);
             }
         }
-        for event in &events {
-            tracing::warn!(%batch, ?event, "a batch stood still; repairing it");
+        Ok(())
+    }
+
+    /// The moment that should be waited for.
+    async fn check_moment<L: Ledger>(
+        &mut self,
+        desk: &Desk<L>,
+        term: &Term,
+        batch: BatchId,
+        look: &Look,
+        repairs: &mut Repairs,
+    ) -> Result<(), LedgerError> {
+        let Some((alarm, after)) = look.moment else {
+            return Ok(());
+        };
+        let armed = desk.ledger().armed_batches(term, &[(batch, alarm)]).await?;
+        if armed == [true] || !self.stands_still(Suspect::Alarm(batch, alarm)) {
+            return Ok(());
         }
-        let arrivals = events.into_iter().map(|event| BatchArrival {
-            batch,
-            event,
-            source: Source::Walk,
-        });
-        let work = Work {
-            batches: arrivals.collect(),
-            ..Work::default()
-        };
-        let repaired = match work.batches.is_empty() {
-            true => 0,
-            false => desk.turn(term, work).await?.applied,
-        };
-        self.pass_on(last.filter(|_| jobs.len() >= max));
-        Ok(Report {
-            seen: 1 + jobs.len(),
-            repaired,
-            ..Report::default()
-        })
+        match alarm {
+            // It rests too long already.
+            BatchAlarm::Retry => repairs.events.push(BatchEvent::Rang(alarm)),
+            BatchAlarm::Deadline => repairs.arms.push((batch, alarm, after)),
+        }
+        Ok(())
     }
 
     /// Goes on behind an item of the same batch, or with the next one.
@@ -176,4 +225,34 @@ impl BatchWalk {
         }
         self.before.contains(&suspect)
     }
+}
+
+/// How much was repaired.
+async fn repair<L: Ledger>(
+    desk: &mut Desk<L>,
+    term: &Term,
+    batch: BatchId,
+    repairs: Repairs,
+) -> Result<usize, LedgerError> {
+    let Repairs { events, arms } = repairs;
+    for event in &events {
+        tracing::warn!(%batch, ?event, "a batch stood still; repairing it");
+    }
+    for (_, alarm, _) in &arms {
+        tracing::warn!(%batch, ?alarm, "a batch would not be rung for; arming it again");
+    }
+    if events.is_empty() && arms.is_empty() {
+        return Ok(0);
+    }
+    let arrivals = events.into_iter().map(|event| BatchArrival {
+        batch,
+        event,
+        source: Source::Walk,
+    });
+    let work = Work {
+        batches: arrivals.collect(),
+        arms,
+        ..Work::default()
+    };
+    Ok(desk.turn(term, work).await?.applied)
 }

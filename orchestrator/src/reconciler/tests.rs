@@ -1,3 +1,4 @@
+mod batches;
 mod lost;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Batches that have not ended, those with work left over, and moments that passed.
 
+use paceline_types::id::ID_LEN;
 use paceline_types::{BatchId, ShardIndex};
 
 use crate::calls::list::OVERDUE;
@@ -78,6 +79,36 @@ impl Store {
             .iter()
             .filter_map(|member| parse_alarm(member))
             .collect())
+    }
+
+    /// Whether each moment is waited for, passed or not, in their order.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn armed_batches(
+        &self,
+        shard: ShardIndex,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, StoreError> {
+        if moments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("ZMSCORE");
+        command.arg(&self.keys(shard)?.batch_alarms);
+        for (batch, which) in moments {
+            command.arg(encode_alarm(*batch, *which));
+        }
+        let found = Reply::list("ZMSCORE", self.link.command(&command).await?)?;
+        Ok(found.all_present())
+    }
+}
+
+fn encode_alarm(batch: BatchId, alarm: BatchAlarm) -> String {
+    let mut buffer = [0; ID_LEN];
+    let id = batch.bare(&mut buffer);
+    match alarm {
+        BatchAlarm::Deadline => id.to_owned(),
+        BatchAlarm::Retry => format!("{id} retry"),
     }
 }
 

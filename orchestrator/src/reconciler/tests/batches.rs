@@ -1,0 +1,115 @@
+//! What batches lost, and the second walk that misses it finds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_types::batch::BatchItem;
+use paceline_types::{BatchDefinition, BatchId, BatchStatus, RetryPolicy};
+
+use crate::memory::MemoryLedger;
+use crate::ports::{BatchAlarm, TaskOutcome};
+use crate::theatre::Troupe;
+
+/// Items that are given a minute, and are tried twice.
+fn definition(items: usize) -> BatchDefinition {
+    BatchDefinition {
+        name: "b".into(),
+        item_task_type: "item".into(),
+        items: (0..items)
+            .map(|n| BatchItem::new(format!("i{n}"), None))
+            .collect(),
+        execution_timeout: Some(Duration::from_secs(60)),
+        retry_policy: Some(RetryPolicy {
+            max_attempts: 2,
+            initial_delay: Duration::from_secs(10),
+            ..RetryPolicy::default()
+        }),
+        ..BatchDefinition::default()
+    }
+}
+
+fn play(definition: &BatchDefinition) -> (Arc<MemoryLedger>, BatchId, Troupe) {
+    let ledger = Arc::new(MemoryLedger::new());
+    let batch = ledger.submit_batch(definition);
+    let troupe = Troupe::new(&ledger, 1);
+    (ledger, batch, troupe)
+}
+
+/// Ends all jobs that wait or run.
+fn end_all(ledger: &MemoryLedger, outcome: &TaskOutcome) {
+    let claimed = ledger.claim_items(100);
+    ledger.end_items(claimed.into_iter().map(|(job, _)| (job, outcome.clone())));
+}
+
+fn dead() -> TaskOutcome {
+    TaskOutcome::Dead {
+        error: "boom".to_owned(),
+    }
+}
+
+/// The first walk suspects, the second repairs, and the third finds nothing.
+async fn repaired_by_the_second_walk(troupe: &mut Troupe) -> usize {
+    assert_eq!(troupe.walk().await, 0, "it may be on its way");
+    let repaired = troupe.walk().await;
+    troupe.settle().await.expect("settled");
+    assert_eq!(troupe.walk().await, 0, "nothing is wrong any more");
+    repaired
+}
+
+/// Row 96.
+#[tokio::test]
+async fn moments_that_nobody_would_ring_for_are_found() {
+    let (ledger, batch, mut troupe) = play(&definition(2));
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_alarms(batch), [BatchAlarm::Deadline]);
+    ledger.lose_batch_alarms(batch);
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    assert_eq!(
+        ledger.batch_alarms(batch),
+        [BatchAlarm::Deadline],
+        "armed again"
+    );
+
+    end_all(&ledger, &dead());
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_alarms(batch), [BatchAlarm::Retry]);
+    ledger.lose_batch_alarms(batch);
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    assert_eq!(
+        ledger.batch_alarms(batch),
+        [BatchAlarm::Deadline],
+        "it rested too long already"
+    );
+
+    ledger.lose_batch_alarms(batch);
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    ledger.pass(Duration::from_secs(60));
+    troupe.settle().await.expect("settled");
+    end_all(&ledger, &TaskOutcome::Cancelled);
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Failed));
+    let (header, _) = ledger.batch(batch).expect("kept");
+    assert_eq!(header.attempt, 2);
+    assert_eq!(ledger.batch_alarms(batch), []);
+    assert_eq!(ledger.parked(), []);
+}
+
+/// What has no moment to wait for, or is about to end, is not armed.
+#[tokio::test]
+async fn a_batch_that_waits_for_no_moment_is_left_alone() {
+    let unlimited = BatchDefinition {
+        execution_timeout: None,
+        ..definition(2)
+    };
+    let (ledger, batch, mut troupe) = play(&unlimited);
+    let limited = ledger.submit_batch(&definition(2));
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.claim_items(9).len(), 4);
+    ledger.cancel_batch(limited, "enough");
+    troupe.settle().await.expect("settled");
+    for _ in 0..4 {
+        assert_eq!(troupe.walk().await, 0);
+    }
+    assert_eq!(ledger.batch_alarms(batch), []);
+    assert_eq!(ledger.batch_alarms(limited), []);
+}
