@@ -5,6 +5,7 @@
 mod batches;
 mod post;
 mod translate;
+mod wishes;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

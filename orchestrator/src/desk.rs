@@ -18,6 +18,7 @@ mod bench;
 mod plans;
 mod sheets;
 mod turn;
+mod unheard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -209,17 +210,18 @@ impl<L: Ledger> Desk<L> {
         self.cache.take(workflow);
     }
 
-    /// Looks at an instance, from the cache if it is there. None if it is missing or broken.
+    /// Looks at an instance and its revision, from the cache if it is there. None if it is missing or
+    /// broken.
     pub(crate) async fn look<T>(
         &mut self,
         term: &Term,
         workflow: WorkflowId,
-        see: impl FnOnce(&Instance) -> T,
+        see: impl FnOnce(&Instance, u64) -> T,
     ) -> Result<Option<T>, LedgerError> {
         let mut found = self.find(term, &[workflow]).await?;
         match found.remove(&workflow) {
             Some(Found::Here(held)) => {
-                let seen = see(&held.instance);
+                let seen = see(&held.instance, held.revision);
                 self.cache.put(*held);
                 Ok(Some(seen))
             }

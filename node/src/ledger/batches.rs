@@ -90,6 +90,8 @@ fn instance(stored: StoreBatch) -> StoredBatch {
         header: stored.header,
         revision: stored.revision,
         records: stored.records,
+        cancelled: stored.cancelled,
+        retried: stored.retried,
     }
 }
 

@@ -11,6 +11,7 @@ use paceline_types::batch::{BatchPlan, BatchProgress};
 use paceline_types::{BatchDefinition, BatchId};
 
 use super::backlog::Backlog;
+use super::unheard::unheard_of_batch;
 use super::{Answers, MAX_BACKLOG, MAX_EFFECTS, Source, Work};
 use crate::batch::{
     BatchCache, BatchDraft, BatchEffect, BatchEvent, BatchInstance, BatchRefusal, BatchTransition,
@@ -118,6 +119,29 @@ impl BatchDesk {
             }
             Some(Found::Missing | Found::Broken { .. }) | None => Ok(None),
         }
+    }
+
+    /// As [`BatchDesk::look`], of what is kept, with what its record says that it has not heard of.
+    pub(super) async fn look_anew<L: Batches, T>(
+        &mut self,
+        ledger: &L,
+        term: &Term,
+        batch: BatchId,
+        see: impl FnOnce(&BatchInstance) -> T,
+    ) -> Result<Option<(T, Vec<BatchEvent>)>, LedgerError> {
+        self.cache.take(batch);
+        let stored = ledger.load_batches(term, &[batch]).await?;
+        let Some(stored) = stored.into_iter().flatten().next() else {
+            return Ok(None);
+        };
+        let (cancelled, retried) = (stored.cancelled.clone(), stored.retried);
+        let Found::Here(held) = read(batch, stored) else {
+            return Ok(None);
+        };
+        let unheard = unheard_of_batch(&held.instance, cancelled, retried);
+        let seen = see(&held.instance);
+        self.cache.put(held);
+        Ok(Some((seen, unheard)))
     }
 
     /// Begins a turn with what arrives and what waits.

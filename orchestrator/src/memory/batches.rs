@@ -13,8 +13,8 @@ use paceline_types::{BatchDefinition, BatchId, BatchStatus, JobId, ShardIndex};
 use super::services::unavailable;
 use super::{JobState, MemoryLedger, State};
 use crate::ports::{
-    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, Batches, CommitOutcome, Cursor, InboxItem,
-    LedgerError, Page, StoredBatch, TaskOutcome,
+    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, BatchWish, Batches, CommitOutcome, Cursor,
+    InboxItem, LedgerError, Page, StoredBatch, TaskOutcome,
 };
 use crate::term::Term;
 
@@ -43,11 +43,23 @@ struct KeptBatch {
     unfinished: bool,
     alarms: BTreeMap<BatchAlarm, Duration>,
     close: Option<BatchStatus>,
+    /// Why somebody wants it cancelled.
+    cancelled: Option<String>,
+    /// Whether its last retry by hand was of what had not completed alone.
+    failed_only: bool,
     /// Which start of the onetime task its items read.
     onetime: Option<u32>,
     log: Vec<BatchLogEvent>,
     /// Most items that were under way at once.
     most_open: usize,
+}
+
+impl KeptBatch {
+    /// Taken back by a retry that the leader has not looked at; whether of what had not completed alone.
+    fn retried(&self) -> Option<bool> {
+        let waits = self.close.is_none() && self.header.stage.is_closed();
+        waits.then_some(self.failed_only)
+    }
 }
 
 /// Everything about batches.
@@ -70,6 +82,14 @@ impl Book {
     pub(super) fn overdue(&self, now: Duration) -> bool {
         let mut alarms = self.kept.values().flat_map(|kept| kept.alarms.values());
         alarms.any(|&due| due <= now)
+    }
+
+    pub(super) fn wish(&self, batch: BatchId) -> BatchWish {
+        let kept = self.kept.get(&batch);
+        kept.map_or_else(BatchWish::default, |kept| BatchWish {
+            cancelled: kept.cancelled.is_some(),
+            retried: kept.retried().is_some(),
+        })
     }
 
     pub(super) fn unmark(&mut self, batch: BatchId) {
@@ -257,6 +277,8 @@ impl MemoryLedger {
             unfinished: false,
             alarms: BTreeMap::new(),
             close: None,
+            cancelled: None,
+            failed_only: false,
             onetime: None,
             log: Vec::new(),
             most_open: 0,
@@ -272,7 +294,11 @@ impl MemoryLedger {
     /// Asks for a batch to be cancelled, as a client would.
     pub fn cancel_batch(&self, batch: BatchId, reason: &str) {
         let reason = reason.to_owned();
-        self.deliver(vec![InboxItem::Batch {
+        let mut state = self.state();
+        if let Some(kept) = state.batches.kept.get_mut(&batch) {
+            kept.cancelled = Some(reason.clone());
+        }
+        state.deliver(vec![InboxItem::Batch {
             batch,
             news: BatchNews::Cancel { reason },
         }]);
@@ -289,6 +315,8 @@ impl MemoryLedger {
             return false;
         };
         kept.close = None;
+        kept.cancelled = None;
+        kept.failed_only = failed_only;
         kept.revision += 1;
         state.deliver(vec![InboxItem::Batch {
             batch,
@@ -401,6 +429,8 @@ impl Batches for MemoryLedger {
                 header: kept.header.clone(),
                 revision: kept.revision,
                 records: kept.records.clone(),
+                cancelled: kept.cancelled.clone(),
+                retried: kept.retried(),
             })
         };
         Ok(batches.iter().map(stored).collect())

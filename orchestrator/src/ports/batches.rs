@@ -53,6 +53,11 @@ pub struct StoredBatch {
     pub revision: u64,
     /// One record for each item.
     pub records: Vec<ItemRecord>,
+    /// As of [`StoredInstance::cancelled`](super::StoredInstance::cancelled).
+    pub cancelled: Option<String>,
+    /// Somebody wants it tried again, which its header does not say yet: whether only what has not
+    /// completed.
+    pub retried: Option<bool>,
 }
 
 /// A moment that a batch waits for.

@@ -9,8 +9,8 @@ use paceline_types::{BatchId, JobId};
 
 use super::{MAX_SUSPECTS, Report};
 use crate::batch::{BatchEvent, BatchInstance};
-use crate::desk::{BatchArrival, Desk, Source, Work};
-use crate::ports::{BatchAlarm, Cursor, JobPhase, Ledger, LedgerError};
+use crate::desk::{BatchArrival, Desk, MAX_EVENTS, Source, Work};
+use crate::ports::{BatchAlarm, BatchWish, Cursor, JobPhase, Ledger, LedgerError};
 use crate::term::Term;
 
 /// What may stand still.
@@ -22,12 +22,17 @@ enum Suspect {
     Job(JobId),
     /// To be waited for, and nobody would ring.
     Alarm(BatchId, BatchAlarm),
+    /// A caller wants it cancelled, and it does not end.
+    Cancel(BatchId),
+    /// A caller wants it tried again, and it is not.
+    Retry(BatchId),
 }
 
 /// A walk over the batches that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct BatchWalk {
-    page: VecDeque<BatchId>,
+    /// With what callers wanted of them when the page was fetched.
+    page: VecDeque<(BatchId, BatchWish)>,
     /// Items of the first batch of the page below this one have been looked at.
     from: u32,
     next: Option<Cursor>,
@@ -41,6 +46,8 @@ pub(super) struct BatchWalk {
 struct Look {
     pending: bool,
     leftover: bool,
+    heeds_cancel: bool,
+    closed: bool,
     /// What should ring, and after how long if that must be said anew.
     moment: Option<(BatchAlarm, Duration)>,
     /// Place and iteration of items whose jobs should be open.
@@ -48,6 +55,11 @@ struct Look {
 }
 
 impl Look {
+    /// Whether it may lack something that callers want: only what is kept can tell.
+    fn lacks(&self, wish: BatchWish) -> bool {
+        (wish.cancelled && self.heeds_cancel) || (wish.retried && self.closed)
+    }
+
     fn at(batch: &BatchInstance, from: u32, max: usize) -> Look {
         let mut open = batch.open_items(from, max);
         let onetime = batch.header().onetime.as_ref();
@@ -57,6 +69,8 @@ impl Look {
         Look {
             pending: *batch.stage() == BatchStage::Pending,
             leftover: batch.has_leftover(),
+            heeds_cancel: batch.heeds_cancel(),
+            closed: batch.stage().is_closed(),
             moment: match batch.stage() {
                 BatchStage::Preparing | BatchStage::Processing => {
                     let timeout = batch.plan().execution_timeout;
@@ -91,8 +105,8 @@ impl BatchWalk {
         batches: usize,
         jobs: usize,
     ) -> Result<Option<Report>, LedgerError> {
-        if let Some(batch) = self.page.front().copied() {
-            return self.visit(desk, term, batch, jobs).await.map(Some);
+        if let Some((batch, wish)) = self.page.front().copied() {
+            return self.visit(desk, term, batch, wish, jobs).await.map(Some);
         }
         if self.fetched && self.next.is_none() {
             self.fetched = false;
@@ -104,7 +118,12 @@ impl BatchWalk {
             .active_batches(term, self.next.clone(), batches);
         let found = found.await?;
         let seen = found.items.len();
-        (self.page, self.next, self.fetched) = (found.items.into(), found.next, true);
+        let wishes = match seen {
+            0 => Vec::new(),
+            _ => desk.ledger().batch_wishes(term, &found.items).await?,
+        };
+        self.page = found.items.into_iter().zip(wishes).collect();
+        (self.next, self.fetched) = (found.next, true);
         Ok(Some(Report {
             seen,
             ..Report::default()
@@ -117,11 +136,19 @@ impl BatchWalk {
         desk: &mut Desk<L>,
         term: &Term,
         batch: BatchId,
+        wish: BatchWish,
         max: usize,
     ) -> Result<Report, LedgerError> {
         let from = self.from;
-        let look = desk.look_at_batch(term, batch, |found| Look::at(found, from, max));
-        let Some(look) = look.await? else {
+        let see = |found: &BatchInstance| Look::at(found, from, max);
+        let mut seen = desk.look_at_batch(term, batch, see).await?;
+        let mut unheard = Vec::new();
+        if from == 0 && seen.as_ref().is_some_and(|look| look.lacks(wish)) {
+            let anew = desk.look_at_batch_anew(term, batch, see).await?;
+            (seen, unheard) =
+                anew.map_or((None, Vec::new()), |(look, events)| (Some(look), events));
+        }
+        let Some(look) = seen else {
             self.pass_on(None);
             return Ok(Report {
                 seen: 1,
@@ -132,13 +159,17 @@ impl BatchWalk {
             desk.remember_batch(batch);
         }
         let mut repairs = Repairs::default();
-        if look.pending && self.stands_still(Suspect::Batch(batch)) {
+        let stops = |event: &BatchEvent| matches!(event, BatchEvent::CancelRequested { .. });
+        // To start what is to be cancelled would be for nothing.
+        let starts = look.pending && !unheard.iter().any(stops);
+        if starts && self.stands_still(Suspect::Batch(batch)) {
             repairs.events.push(BatchEvent::Start);
         }
         self.check_jobs(desk, term, batch, &look, &mut repairs)
             .await?;
         self.check_moment(desk, term, batch, &look, &mut repairs)
             .await?;
+        self.check_unheard(batch, unheard, &mut repairs);
         let repaired = repair(desk, term, batch, repairs).await?;
         let last = look.open.last().map(|&(place, _)| place);
         self.pass_on(last.filter(|_| look.open.len() >= max));
@@ -205,6 +236,24 @@ impl BatchWalk {
             BatchAlarm::Deadline => repairs.arms.push((batch, alarm, after)),
         }
         Ok(())
+    }
+
+    /// What callers wanted, and the batch has not heard of for two walks.
+    fn check_unheard(&mut self, batch: BatchId, unheard: Vec<BatchEvent>, repairs: &mut Repairs) {
+        for event in unheard {
+            let suspect = match &event {
+                BatchEvent::CancelRequested { .. } => Suspect::Cancel(batch),
+                BatchEvent::RetryRequested { .. } => Suspect::Retry(batch),
+                BatchEvent::Start
+                | BatchEvent::JobEnded { .. }
+                | BatchEvent::JobGone { .. }
+                | BatchEvent::Rang(_)
+                | BatchEvent::Continue => continue,
+            };
+            if self.stands_still(suspect) && repairs.events.len() < MAX_EVENTS {
+                repairs.events.push(event);
+            }
+        }
     }
 
     /// Goes on behind an item of the same batch, or with the next one.

@@ -113,3 +113,77 @@ async fn a_batch_that_waits_for_no_moment_is_left_alone() {
     assert_eq!(ledger.batch_alarms(batch), []);
     assert_eq!(ledger.batch_alarms(limited), []);
 }
+
+/// Row 94.
+#[tokio::test]
+async fn a_cancellation_that_was_never_heard_of_is_found() {
+    let (ledger, batch, mut troupe) = play(&definition(2));
+    troupe.settle().await.expect("settled");
+    let running = ledger.claim_items(1);
+    ledger.cancel_batch(batch, "enough");
+    ledger.lose_inbox();
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    let ended = running.into_iter();
+    ledger.end_items(ended.map(|(job, _)| (job, TaskOutcome::Completed)));
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Cancelled));
+    let (header, _) = ledger.batch(batch).expect("kept");
+    let ending = header.stage.ending().expect("it ended").to_string();
+    assert!(ending.contains("enough"), "{ending}");
+}
+
+/// Row 94: what is to be cancelled is not started first.
+#[tokio::test]
+async fn a_start_and_a_cancellation_that_were_never_heard_of_are_one() {
+    let (ledger, batch, mut troupe) = play(&definition(2));
+    ledger.cancel_batch(batch, "enough");
+    ledger.lose_inbox();
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Cancelled));
+    assert_eq!(ledger.tally().dispatches, 0);
+}
+
+/// Row 97: as it was asked for, and once.
+#[tokio::test]
+async fn a_retry_that_was_never_heard_of_is_found() {
+    for failed_only in [true, false] {
+        let once = BatchDefinition {
+            retry_policy: None,
+            ..definition(2)
+        };
+        let (ledger, batch, mut troupe) = play(&once);
+        troupe.settle().await.expect("settled");
+        let claimed = ledger.claim_items(2);
+        let outcomes = [TaskOutcome::Completed, dead()];
+        ledger.end_items(claimed.into_iter().map(|(job, _)| job).zip(outcomes));
+        troupe.settle().await.expect("settled");
+        assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Failed));
+        assert!(ledger.retry_batch(batch, failed_only));
+        ledger.lose_inbox();
+        assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+        let again = ledger.open_items(batch).len();
+        assert_eq!(again, if failed_only { 1 } else { 2 });
+        end_all(&ledger, &TaskOutcome::Completed);
+        troupe.settle().await.expect("settled");
+        assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Completed));
+        let (header, _) = ledger.batch(batch).expect("kept");
+        assert_eq!(header.attempt, 2);
+        assert_eq!(ledger.parked(), []);
+    }
+}
+
+/// Whoever was cancelled before a retry has nothing to fear of the words from before it.
+#[tokio::test]
+async fn a_cancellation_from_before_a_retry_is_over() {
+    let (ledger, batch, mut troupe) = play(&definition(2));
+    troupe.settle().await.expect("settled");
+    ledger.cancel_batch(batch, "enough");
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Cancelled));
+    assert!(ledger.retry_batch(batch, true));
+    troupe.settle().await.expect("settled");
+    for _ in 0..3 {
+        assert_eq!(troupe.walk().await, 0);
+    }
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Running));
+}
