@@ -152,6 +152,12 @@ impl BatchDesk {
         work: &Work,
         backlog: Vec<BatchId>,
     ) -> Result<BatchBench, LedgerError> {
+        for arrival in &work.batches {
+            // The record was changed by another hand: what is cached is too old to judge it.
+            if matches!(arrival.event, BatchEvent::RetryRequested { .. }) {
+                self.cache.take(arrival.batch);
+            }
+        }
         let arriving = work.batches.iter().map(|arrival| arrival.batch);
         let armed = work.arms.iter().map(|(batch, ..)| *batch);
         let touched = arriving
@@ -243,11 +249,15 @@ impl BatchBench {
             source,
         } = arrival;
         let limit = budget.saturating_sub(answers.effects);
+        let retries = matches!(event, BatchEvent::RetryRequested { .. });
         let problem = match self.found.get_mut(&batch) {
+            // The walk was faster, and it has ended once more since.
+            Some(Found::Here(held)) if retries && !held.retried => None,
             Some(Found::Here(held)) => {
                 let before = progress(&held.instance);
                 match advance_batch(&mut held.instance, &event, limit) {
                     Ok(transition) => {
+                        held.retried &= !retries;
                         answers.applied += 1;
                         return self.note(batch, before, transition, answers);
                     }
@@ -400,7 +410,7 @@ fn is_job(effect: &&BatchEffect) -> bool {
 
 /// A batch of what is kept.
 fn read(batch: BatchId, stored: StoredBatch) -> Found {
-    let revision = stored.revision;
+    let (revision, retried) = (stored.revision, stored.retried.is_some());
     let broken = |what: &str, problem: String| Found::Broken {
         problem: format!("the kept {what} is broken: {problem}"),
         revision,
@@ -414,7 +424,11 @@ fn read(batch: BatchId, stored: StoredBatch) -> Found {
         Err(problem) => return broken("definition", problem.to_string()),
     };
     match BatchInstance::restore(batch, plan, stored.header, stored.records) {
-        Ok(instance) => Found::Here(HeldBatch { instance, revision }),
+        Ok(instance) => Found::Here(HeldBatch {
+            instance,
+            revision,
+            retried,
+        }),
         Err(problem) => broken("batch", problem.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use paceline_types::batch::BatchItem;
 use paceline_types::{BatchDefinition, BatchId, BatchStatus, RetryPolicy};
 
 use crate::memory::MemoryLedger;
-use crate::ports::{BatchAlarm, TaskOutcome};
+use crate::ports::{BatchAlarm, BatchNews, InboxItem, TaskOutcome};
 use crate::theatre::Troupe;
 
 /// Items that are given a minute, and are tried twice.
@@ -170,6 +170,30 @@ async fn a_retry_that_was_never_heard_of_is_found() {
         assert_eq!(header.attempt, 2);
         assert_eq!(ledger.parked(), []);
     }
+}
+
+/// Row 97: its entry may come after all, when the batch has failed once more.
+#[tokio::test]
+async fn a_retry_that_was_found_is_not_heard_of_again() {
+    let once = BatchDefinition {
+        retry_policy: None,
+        ..definition(2)
+    };
+    let (ledger, batch, mut troupe) = play(&once);
+    troupe.settle().await.expect("settled");
+    end_all(&ledger, &dead());
+    troupe.settle().await.expect("settled");
+    assert!(ledger.retry_batch(batch, true));
+    ledger.lose_inbox();
+    assert_eq!(repaired_by_the_second_walk(&mut troupe).await, 1);
+    end_all(&ledger, &dead());
+    troupe.settle().await.expect("settled");
+    let news = BatchNews::Retry { failed_only: true };
+    ledger.deliver(vec![InboxItem::Batch { batch, news }]);
+    troupe.settle().await.expect("settled");
+    assert_eq!(ledger.batch_status(batch), Some(BatchStatus::Failed));
+    let (header, _) = ledger.batch(batch).expect("kept");
+    assert_eq!(header.attempt, 2);
 }
 
 /// Whoever was cancelled before a retry has nothing to fear of the words from before it.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::lost::{play, walk_twice};
 use crate::memory::MemoryLedger;
+use crate::ports::InboxItem;
 use crate::theatre::{Troupe, check_over, work};
 
 fn signal(name: &str) -> SignalName {
@@ -187,6 +188,23 @@ async fn a_retry_that_was_never_heard_of_is_found() {
     troupe.finish().await;
     check_over(&ledger);
     assert_eq!(ledger.status(workflow), Some(WorkflowStatus::Completed));
+    assert_eq!(count(&ledger, workflow, "workflow.retrying"), 1);
+}
+
+/// Row 87: its entry may come after all, when the workflow has failed once more.
+#[tokio::test]
+async fn a_retry_that_was_found_is_not_heard_of_again() {
+    let mut always = unlucky();
+    always["tasks"][0]["payload"] = json!({"answers": [{"dead": "x"}]});
+    let (ledger, workflow, mut troupe) = play(&always);
+    fail(&ledger, workflow, &mut troupe).await;
+    assert!(ledger.retry(workflow));
+    ledger.lose_inbox();
+    assert_eq!(walk_twice(&mut troupe).await, 1);
+    fail(&ledger, workflow, &mut troupe).await;
+    ledger.deliver(vec![InboxItem::Retry { workflow }]);
+    troupe.finish().await;
+    check_over(&ledger);
     assert_eq!(count(&ledger, workflow, "workflow.retrying"), 1);
 }
 
