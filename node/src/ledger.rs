@@ -9,6 +9,7 @@ mod post;
 mod services;
 mod shard;
 mod translate;
+mod wishes;
 
 use bytes::Bytes;
 use paceline_orchestrator::ports::{

@@ -41,6 +41,7 @@ use crate::transition::{Effect, Event, Happening, Impossible, Late, Refusal, Tra
 
 pub(crate) use again::spawn_again;
 pub use judge::place_of;
+pub(crate) use stage::heeds_cancel;
 
 /// Most results that one transition asks for.
 pub const MAX_WANTED: usize = 100;

@@ -15,16 +15,19 @@ use crate::instance::Instance;
 pub(crate) struct Held {
     pub(crate) instance: Instance,
     pub(crate) revision: u64,
+    /// Somebody wants it tried again, as it was loaded.
+    pub(crate) retried: bool,
     /// Computed when it is loaded or has grown, as it costs the size of the workflow.
     footprint: usize,
 }
 
 impl Held {
-    pub(crate) fn new(instance: Instance, revision: u64) -> Held {
+    pub(crate) fn new(instance: Instance, revision: u64, retried: bool) -> Held {
         let footprint = instance.footprint();
         Held {
             instance,
             revision,
+            retried,
             footprint,
         }
     }
@@ -100,7 +103,7 @@ mod tests {
         let definition = WorkflowDefinition::from_json(text).expect("definition");
         let plan = Arc::new(definition.validate(1024).expect("plan"));
         let id = |n| WorkflowId::from_parts(1, ShardIndex(0), n);
-        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0);
+        let held = |n| Held::new(Instance::new(id(n), plan.clone()), 0, false);
         let each = held(0).footprint;
 
         let mut cache = Cache::new(each * 2);

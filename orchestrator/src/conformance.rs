@@ -10,23 +10,26 @@ mod lives;
 mod marks;
 mod posts;
 mod turns;
+mod unheard;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::{JobId, SignalName, WorkflowDefinition, WorkflowId, WorkflowStatus};
+use paceline_types::{
+    BatchDefinition, BatchId, JobId, SignalName, WorkflowDefinition, WorkflowId, WorkflowStatus,
+};
 use tokio::time::Instant;
 
 use crate::memory::MemoryLedger;
-use crate::ports::{Ledger, Outbox, TaskOutcome, Timers};
+use crate::ports::{Lanes, Ledger, Outbox, TaskOutcome, Timers};
 use crate::term::{Tenure, Term};
 
 /// A ledger, and the other hands that move what it keeps: clients and workers.
 pub trait Bed: Send + Sync {
     /// The ledger under test.
-    type Ledger: Ledger + Outbox + Timers;
+    type Ledger: Ledger + Outbox + Timers + Lanes;
 
     /// It.
     fn ledger(&self) -> Arc<Self::Ledger>;
@@ -62,6 +65,16 @@ pub trait Bed: Send + Sync {
 
     /// Asks for a workflow to be cancelled, as a client does: one entry of the inbox.
     fn cancel(&self, workflow: WorkflowId, reason: &str) -> impl Future<Output = ()> + Send;
+
+    /// Accepts a batch, as a client does: its start is in the inbox then, as one entry.
+    fn submit_batch(&self, definition: &BatchDefinition) -> impl Future<Output = BatchId> + Send;
+
+    /// Asks for a batch to be cancelled, as a client does: one entry of the inbox.
+    fn cancel_batch(&self, batch: BatchId, reason: &str) -> impl Future<Output = ()> + Send;
+
+    /// Has a batch tried again, as a client does; false if it was refused as the batch has not failed.
+    /// One entry of the inbox.
+    fn retry_batch(&self, batch: BatchId, failed_only: bool) -> impl Future<Output = bool> + Send;
 
     /// Ends a job that waits, as a worker does: claims it, and settles it by this outcome; what it
     /// leaves if it completes is not told. One entry of the inbox, unless the job has ended already.
@@ -123,6 +136,12 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     flows::a_turn_reads_ahead(&make().await).await;
     flows::a_workflow_runs_to_its_end(&make().await).await;
     flows::a_failing_workflow_stops_its_jobs(&make().await).await;
+    unheard::what_is_wanted_of_a_workflow_stands_in_its_record(&make().await).await;
+    unheard::what_is_wanted_of_a_batch_stands_in_its_record(&make().await).await;
+    unheard::a_batch_waits_for_its_moments(&make().await).await;
+    unheard::a_workflow_hears_of_what_the_inbox_lost(&make().await).await;
+    unheard::a_workflow_that_was_resumed_unnoticed_goes_on(&make().await).await;
+    unheard::a_batch_hears_of_what_was_lost(&make().await).await;
 }
 
 /// A term for tests, and what keeps it.
@@ -163,6 +182,18 @@ impl Bed for Arc<MemoryLedger> {
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
         MemoryLedger::cancel(self, workflow, reason);
+    }
+
+    async fn submit_batch(&self, definition: &BatchDefinition) -> BatchId {
+        MemoryLedger::submit_batch(self, definition)
+    }
+
+    async fn cancel_batch(&self, batch: BatchId, reason: &str) {
+        MemoryLedger::cancel_batch(self, batch, reason);
+    }
+
+    async fn retry_batch(&self, batch: BatchId, failed_only: bool) -> bool {
+        MemoryLedger::retry_batch(self, batch, failed_only)
     }
 
     async fn end(&self, job: JobId, outcome: TaskOutcome) {

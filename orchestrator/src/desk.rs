@@ -19,6 +19,7 @@ mod bench;
 mod plans;
 mod sheets;
 mod turn;
+mod unheard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use crate::batch::BatchInstance;
 use crate::cache::Cache;
 use crate::instance::{Instance, Limits};
 use crate::ports::{
-    Alarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead, StoredInstance,
+    Alarm, BatchAlarm, Delivery, EntryId, Ledger, LedgerError, Parked, Post, ReadAhead,
+    StoredInstance,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -96,6 +98,8 @@ pub(crate) struct Work {
     /// Those for batches; they count among the arrivals.
     pub(crate) batches: Vec<BatchArrival>,
     pub(crate) mends: Vec<(WorkflowId, Mend)>,
+    /// Moments that batches are to wait for, whatever happened to them.
+    pub(crate) arms: Vec<(BatchId, BatchAlarm, Duration)>,
     pub(crate) consumed: Vec<EntryId>,
     pub(crate) parked: Vec<Parked>,
     pub(crate) read_ahead: Option<ReadAhead>,
@@ -208,17 +212,18 @@ impl<L: Ledger> Desk<L> {
         self.cache.take(workflow);
     }
 
-    /// Looks at an instance, from the cache if it is there. None if it is missing or broken.
+    /// Looks at an instance and its revision, from the cache if it is there. None if it is missing or
+    /// broken.
     pub(crate) async fn look<T>(
         &mut self,
         term: &Term,
         workflow: WorkflowId,
-        see: impl FnOnce(&Instance) -> T,
+        see: impl FnOnce(&Instance, u64) -> T,
     ) -> Result<Option<T>, LedgerError> {
         let mut found = self.find(term, &[workflow]).await?;
         match found.remove(&workflow) {
             Some(Found::Here(held)) => {
-                let seen = see(&held.instance);
+                let seen = see(&held.instance, held.revision);
                 self.cache.put(*held);
                 Ok(Some(seen))
             }

@@ -13,6 +13,7 @@ mod looks;
 mod posts;
 mod schedules;
 mod services;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -147,6 +148,11 @@ impl Kept {
             close: None,
             retired: false,
         }
+    }
+
+    /// Taken back by a retry that the leader has not looked at.
+    fn is_retried(&self) -> bool {
+        self.close.is_none() && self.header.stage.is_closed()
     }
 
     /// The status that a client reads.

@@ -12,6 +12,7 @@ mod inbox;
 mod post;
 mod services;
 mod turn;
+mod wishes;
 
 use std::future::Future;
 
@@ -35,6 +36,7 @@ pub use turn::{
     Alarm, Cancels, Commit, CommitOutcome, Composition, ConcludedBy, Conclusion, LogEvent, Parked,
     ReadAhead, TaskEvent, TaskJob, Turn, TurnReply, Upstream, UpstreamJob,
 };
+pub use wishes::{BatchWish, Wish, Wishes};
 
 /// Why a call of the leader failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,7 @@ pub struct Page<T> {
 ///
 /// A write of an older term than the newest is refused. A read may be refused as well, but need
 /// not: nothing follows from what was read but a write.
-pub trait Ledger: Batches + Send + Sync {
+pub trait Ledger: Batches + Wishes + Send + Sync {
     /// The oldest entries that have not been consumed, at most `ahead.max`, in order. An entry
     /// is returned again by every call until a turn consumes it.
     fn inbox(

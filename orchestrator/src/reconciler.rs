@@ -10,6 +10,7 @@
 //! the inbox is the better witness.
 
 mod batches;
+mod unheard;
 mod visit;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -18,7 +19,7 @@ use batches::BatchWalk;
 use paceline_types::{JobId, WorkflowId};
 
 use crate::desk::Desk;
-use crate::ports::{Alarm, Cursor, Lanes, Ledger, LedgerError, Outbox};
+use crate::ports::{Alarm, Cursor, Lanes, Ledger, LedgerError, Outbox, Wish};
 use crate::term::Term;
 
 /// Workflows that are fetched at once unless configured otherwise.
@@ -72,13 +73,20 @@ enum Suspect {
     Child(WorkflowId),
     /// To be waited for, and nobody would ring.
     Alarm(WorkflowId, Alarm),
+    /// A caller wants it cancelled, and it does not end.
+    Cancel(WorkflowId),
+    /// A caller wants it tried again, and it is not.
+    Retry(WorkflowId),
+    /// Accepted, and not heard of by its workflow.
+    Signal(WorkflowId, u64),
 }
 
 /// Where the walk is.
 #[derive(Debug)]
 enum Place {
     Workflows {
-        page: VecDeque<WorkflowId>,
+        /// With what callers wanted of them when the page was fetched.
+        page: VecDeque<(WorkflowId, Wish)>,
         /// Tasks of the first workflow of the page below this one have been looked at.
         from: u32,
         next: Option<Cursor>,
@@ -133,16 +141,21 @@ impl Reconciler {
                 let max = self.options.workflows.max(1);
                 let found = desk.ledger().active(term, next.clone(), max).await?;
                 let seen = found.items.len();
-                (*page, *next, *fetched) = (found.items.into(), found.next, true);
+                let wishes = match seen {
+                    0 => Vec::new(),
+                    _ => desk.ledger().wishes(term, &found.items).await?,
+                };
+                *page = found.items.into_iter().zip(wishes).collect();
+                (*next, *fetched) = (found.next, true);
                 Ok(Report {
                     seen,
                     ..Report::default()
                 })
             }
             Place::Workflows { page, from, .. } => match page.front().copied() {
-                Some(workflow) => {
+                Some((workflow, wish)) => {
                     let from = *from;
-                    self.visit(desk, term, workflow, from).await
+                    self.visit(desk, term, workflow, wish, from).await
                 }
                 None => {
                     self.place = Place::Batches;

@@ -11,6 +11,7 @@ local status = redis.call('HGET', KEYS[2], 's')
 if not status then return { 'unknown' } end
 local letter = string.sub(status, 1, 1)
 if letter == 'C' or letter == 'F' or letter == 'X' then return { 'ended', letter } end
+redis.call('HSET', KEYS[2], 'k', ARGV[1])
 redis.call('XADD', prefix .. 'inbox', '*', 'b',
   'c' .. US .. '#' .. string.sub(KEYS[2], -26) .. US .. ARGV[1])
 ring('bell!leader')

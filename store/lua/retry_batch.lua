@@ -12,7 +12,8 @@ local id = string.sub(KEYS[2], -26)
 local status, created, ended, removal, call =
   unpack(redis.call('HMGET', KEYS[2], 's', 'c', 'e', 'x', 'y'))
 if not status then return { 'unknown' } end
-if call == ARGV[1] then return { 'ok' } end
+local this = ARGV[1] .. ' ' .. ARGV[2]
+if call == this then return { 'ok' } end
 local letter = string.sub(status, 1, 1)
 if letter ~= 'F' and letter ~= 'X' then return { 'state', letter } end
 -- Parts of it may be gone already.
@@ -20,8 +21,8 @@ if removal and removal ~= '0' and tonumber(removal) <= now then return { 'unknow
 local attempt = tonumber(string.match(status, '"attempt":(%d+)'))
 if attempt >= tonumber(ARGV[3]) then return { 'often' } end
 if ended then redis.call('ZREM', KEYS[3], ended .. 'b' .. id) end
-redis.call('HDEL', KEYS[2], 'e', 'x', 'd')
-redis.call('HSET', KEYS[2], 's', 'R' .. string.sub(status, 2), 'y', ARGV[1])
+redis.call('HDEL', KEYS[2], 'e', 'x', 'd', 'k')
+redis.call('HSET', KEYS[2], 's', 'R' .. string.sub(status, 2), 'y', this)
 redis.call('HINCRBY', KEYS[2], 'r', 1)
 redis.call('ZADD', KEYS[4], created, id)
 redis.call('XADD', prefix .. 'inbox', '*', 'b', 'y' .. US .. '#' .. id .. US .. ARGV[2])

@@ -9,12 +9,13 @@ use paceline_client::Client;
 use paceline_node::ledger::ShardLedger;
 use paceline_orchestrator::conformance::{Bed, exercise};
 use paceline_orchestrator::ports::{
-    Alarm, BatchAlarm, Batches, ChildPhase, Cursor, Delayed, Delivery, EntryId, Groups,
-    GroupsFlushed, JobPhase, JobsExpired, Lanes, Ledger, LedgerError, Nodes, Outbox, Overview,
-    Page, Post, ReadAhead, Retention, StoredBatch, StoredInstance, TaskOutcome, Timers, Turn,
-    TurnReply,
+    Alarm, BatchAlarm, BatchWish, Batches, ChildPhase, Cursor, Delayed, Delivery, EntryId, Groups,
+    GroupsFlushed, JobPhase, JobsExpired, Lanes, LanesChecked, Ledger, LedgerError, Nodes, Outbox,
+    Overview, Page, Post, ReadAhead, Retention, StoredBatch, StoredInstance, TaskOutcome, Timers,
+    Turn, TurnReply, Wish, Wishes,
 };
 use paceline_orchestrator::term::{Tenure, Term};
+use paceline_store::calls::batch::BatchRefusal;
 use paceline_store::calls::submit::NewJob;
 use paceline_store::calls::turn::{Claim, Claimed, Serves, Settle, Turn as NodeTurn};
 use paceline_store::calls::workflow::{SignalRefusal, SteerRefusal};
@@ -22,8 +23,8 @@ use paceline_store::{CallError, Store};
 use paceline_tests::{Backend, Env, eventually, log};
 use paceline_types::node::{NodeInfo, PoolStats};
 use paceline_types::{
-    BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName, TierWeights,
-    UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
+    BatchDefinition, BatchId, Bytes, JobId, JobSpec, NodeId, Settlement, ShardIndex, SignalName,
+    TierWeights, UnixMillis, WorkflowDefinition, WorkflowId, WorkflowStatus,
 };
 use tokio::time::Instant;
 
@@ -79,6 +80,15 @@ impl Batches for Elected {
         self.ledger.overdue_batches(term, max).await
     }
 
+    async fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.win(term).await;
+        self.ledger.armed_batches(term, moments).await
+    }
+
     async fn unfinished_batches(
         &self,
         term: &Term,
@@ -96,6 +106,38 @@ impl Batches for Elected {
     ) -> Result<Page<BatchId>, LedgerError> {
         self.win(term).await;
         self.ledger.active_batches(term, from, max).await
+    }
+}
+
+impl Wishes for Elected {
+    async fn wishes(
+        &self,
+        term: &Term,
+        workflows: &[WorkflowId],
+    ) -> Result<Vec<Wish>, LedgerError> {
+        self.win(term).await;
+        self.ledger.wishes(term, workflows).await
+    }
+
+    async fn batch_wishes(
+        &self,
+        term: &Term,
+        batches: &[BatchId],
+    ) -> Result<Vec<BatchWish>, LedgerError> {
+        self.win(term).await;
+        self.ledger.batch_wishes(term, batches).await
+    }
+}
+
+impl Lanes for Elected {
+    async fn check_lanes(
+        &self,
+        term: &Term,
+        from: Option<Cursor>,
+        max: usize,
+    ) -> Result<LanesChecked, LedgerError> {
+        self.win(term).await;
+        self.ledger.check_lanes(term, from, max).await
     }
 }
 
@@ -329,6 +371,26 @@ impl Bed for RedisBed {
 
     async fn cancel(&self, workflow: WorkflowId, reason: &str) {
         self.store.cancel_workflow(workflow, reason).await.unwrap();
+    }
+
+    async fn submit_batch(&self, definition: &BatchDefinition) -> BatchId {
+        let id = BatchId::from_parts(2, self.shard, rand::random());
+        let plan = definition.validate(1 << 20).unwrap();
+        let sent = self.store.submit_batch(id, definition, &plan).await;
+        assert!(sent.unwrap());
+        id
+    }
+
+    async fn cancel_batch(&self, batch: BatchId, reason: &str) {
+        self.store.cancel_batch(batch, reason).await.unwrap();
+    }
+
+    async fn retry_batch(&self, batch: BatchId, failed_only: bool) -> bool {
+        match self.store.retry_batch(batch, failed_only).await {
+            Ok(()) => true,
+            Err(CallError::Refused(BatchRefusal::NotEnded | BatchRefusal::Completed)) => false,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// By a job that must start in time.

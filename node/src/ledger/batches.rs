@@ -90,6 +90,8 @@ fn instance(stored: StoreBatch) -> StoredBatch {
         header: stored.header,
         revision: stored.revision,
         records: stored.records,
+        cancelled: stored.cancelled,
+        retried: stored.retried,
     }
 }
 
@@ -122,6 +124,23 @@ impl Batches for ShardLedger {
             .into_iter()
             .map(|(id, which)| (id, alarm(which)))
             .collect())
+    }
+
+    async fn armed_batches(
+        &self,
+        _: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let stored = |alarm| match alarm {
+            BatchAlarm::Deadline => StoreAlarm::Deadline,
+            BatchAlarm::Retry => StoreAlarm::Retry,
+        };
+        let moments: Vec<_> = moments
+            .iter()
+            .map(|(id, which)| (*id, stored(*which)))
+            .collect();
+        let armed = self.store.armed_batches(self.shard, &moments).await;
+        armed.map_err(unavailable)
     }
 
     async fn unfinished_batches(&self, _: &Term, max: usize) -> Result<Vec<BatchId>, LedgerError> {

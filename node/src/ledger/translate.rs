@@ -183,6 +183,8 @@ pub(super) fn instance(stored: StoredWorkflow) -> StoredInstance {
         origin: stored.child_of.map(|child| child.origin),
         continued_from: stored.continued_from,
         suspended: stored.suspended_at.is_some(),
+        cancelled: stored.cancelled,
+        retried: stored.retried,
         header: stored.header,
         revision: stored.revision,
         tasks: stored.tasks,

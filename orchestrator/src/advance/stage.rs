@@ -4,6 +4,7 @@ use paceline_types::workflow::{Ending, Stage, TaskRecord};
 use paceline_types::{EventKind, JobId, RetryPolicy, WorkflowId};
 
 use super::Step;
+use crate::instance::Instance;
 use crate::ports::Alarm;
 use crate::transition::{Effect, Late, Refusal};
 
@@ -49,7 +50,7 @@ impl Step<'_> {
             // wants it to end.
             Stage::Ending(first)
                 if matches!(ending, Ending::Cancelled { .. })
-                    && self.rest_after(first).is_some() =>
+                    && rest_after(self.instance, first).is_some() =>
             {
                 self.enter(Stage::Ending(ending));
                 Ok(())
@@ -138,7 +139,7 @@ impl Step<'_> {
 
     /// Once nothing is under way any more: rests for the next attempt, or is over.
     pub(super) fn conclude(&mut self, ending: Ending) {
-        if let Some(after) = self.rest_after(&ending) {
+        if let Some(after) = rest_after(self.instance, &ending) {
             self.enter(Stage::Resting(ending));
             self.effect(Effect::Arm(Alarm::Retry, after));
             return;
@@ -165,27 +166,6 @@ impl Step<'_> {
         self.retire_when_over();
     }
 
-    /// How long it rests before it is tried again; none if it is not.
-    fn rest_after(&self, ending: &Ending) -> Option<std::time::Duration> {
-        let Ending::TaskFailed { error, .. } = ending else {
-            return None;
-        };
-        let policy: &RetryPolicy = self.instance.plan().retry_policy()?;
-        let attempt = self.instance.header().attempt;
-        if attempt >= policy.max_attempts || policy.is_permanent(error) {
-            return None;
-        }
-        // The id is random: workflows that failed together do not come back together.
-        let mixed = self
-            .instance
-            .id()
-            .random()
-            .wrapping_add(u64::from(attempt))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let random = f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-        Some(policy.delay(attempt, random))
-    }
-
     pub(super) fn arm_deadline(&mut self) {
         if let Some(after) = self.instance.plan().execution_timeout() {
             self.effect(Effect::Arm(Alarm::Deadline, after));
@@ -196,5 +176,38 @@ impl Step<'_> {
         if self.instance.plan().execution_timeout().is_some() {
             self.effect(Effect::Disarm(Alarm::Deadline));
         }
+    }
+}
+
+/// How long an instance that ended so rests before it is tried again; none if it is not.
+fn rest_after(instance: &Instance, ending: &Ending) -> Option<std::time::Duration> {
+    let Ending::TaskFailed { error, .. } = ending else {
+        return None;
+    };
+    let policy: &RetryPolicy = instance.plan().retry_policy()?;
+    let attempt = instance.header().attempt;
+    if attempt >= policy.max_attempts || policy.is_permanent(error) {
+        return None;
+    }
+    // The id is random: workflows that failed together do not come back together.
+    let mixed = instance
+        .id()
+        .random()
+        .wrapping_add(u64::from(attempt))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let random = f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+    Some(policy.delay(attempt, random))
+}
+
+/// Whether a cancellation would not come late.
+pub(crate) fn heeds_cancel(instance: &Instance) -> bool {
+    match instance.stage() {
+        Stage::Pending
+        | Stage::Opening
+        | Stage::Running
+        | Stage::Resting(_)
+        | Stage::Restarting => true,
+        Stage::Ending(first) => rest_after(instance, first).is_some(),
+        Stage::Completed | Stage::Continued { .. } | Stage::Ended(_) => false,
     }
 }

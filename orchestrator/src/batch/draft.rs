@@ -117,6 +117,11 @@ impl BatchDraft {
         self.events.extend(told);
     }
 
+    /// Arms an alarm, unless the draft says something of it already.
+    pub(crate) fn rearm(&mut self, alarm: BatchAlarm, after: Duration) {
+        self.alarms.entry(alarm).or_insert(Some(after));
+    }
+
     /// The commit, given the batch as it stands after the last transition.
     pub(crate) fn finish(mut self, batch: Option<&BatchInstance>) -> BatchCommit {
         if let Some(batch) = batch {

@@ -13,6 +13,8 @@ use super::instance::BatchInstance;
 pub(crate) struct HeldBatch {
     pub(crate) instance: BatchInstance,
     pub(crate) revision: u64,
+    /// Somebody wants it tried again, as it was loaded.
+    pub(crate) retried: bool,
 }
 
 /// Batches by their last use.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paceline_types::batch::{
-    BatchHeader, BatchPlan, BatchStage, ItemRecord, ItemState, OnetimeRecord,
+    BatchHeader, BatchPlan, BatchStage, ItemRecord, ItemState, MAX_ATTEMPTS, OnetimeRecord,
 };
 use paceline_types::{BatchId, JobId};
 
@@ -194,6 +194,24 @@ impl BatchInstance {
         use paceline_types::batch::OnetimeState;
         let onetime = self.header.onetime.as_ref();
         onetime.is_some_and(|onetime| onetime.state == OnetimeState::Dispatched)
+    }
+
+    /// Whether the retry policy lets a failed attempt be followed by another.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.header.attempt < self.plan.max_attempts().min(MAX_ATTEMPTS)
+    }
+
+    /// Whether a cancellation would not come late.
+    pub(crate) fn heeds_cancel(&self) -> bool {
+        match &self.header.stage {
+            BatchStage::Pending
+            | BatchStage::Preparing
+            | BatchStage::Processing
+            | BatchStage::Resting(_) => true,
+            // What failed and would be tried again is not; so this cause takes the place of it.
+            BatchStage::Ending(ending) => ending.is_failure() && self.may_rest(),
+            BatchStage::Completed | BatchStage::Ended(_) => false,
+        }
     }
 
     /// The first item whose job was enqueued and not asked to stop.

@@ -47,7 +47,7 @@ pub(super) async fn close<B: Bed>(bed: &B, term: &Term, workflow: WorkflowId, st
     assert!(is_committed(write(bed, term, commit).await));
 }
 
-fn failed() -> Stage {
+pub(super) fn failed() -> Stage {
     Stage::Ended(Ending::TaskCancelled {
         task: TaskName::new("a").expect("name"),
     })

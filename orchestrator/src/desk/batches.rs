@@ -5,17 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_types::batch::{BatchPlan, BatchProgress};
 use paceline_types::{BatchDefinition, BatchId};
 
 use super::backlog::Backlog;
-use super::{Answers, MAX_BACKLOG, MAX_EFFECTS, Source};
+use super::unheard::unheard_of_batch;
+use super::{Answers, MAX_BACKLOG, MAX_EFFECTS, Source, Work};
 use crate::batch::{
     BatchCache, BatchDraft, BatchEffect, BatchEvent, BatchInstance, BatchRefusal, BatchTransition,
     HeldBatch, advance_batch,
 };
-use crate::ports::{BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch, Turn};
+use crate::ports::{
+    BatchAlarm, BatchCommit, Batches, CommitOutcome, LedgerError, Parked, StoredBatch, Turn,
+};
 use crate::term::Term;
 
 /// Memory for cached batches: 64 MiB, or the last one however large it is.
@@ -117,16 +121,49 @@ impl BatchDesk {
         }
     }
 
+    /// As [`BatchDesk::look`], of what is kept, with what its record says that it has not heard of.
+    pub(super) async fn look_anew<L: Batches, T>(
+        &mut self,
+        ledger: &L,
+        term: &Term,
+        batch: BatchId,
+        see: impl FnOnce(&BatchInstance) -> T,
+    ) -> Result<Option<(T, Vec<BatchEvent>)>, LedgerError> {
+        self.cache.take(batch);
+        let stored = ledger.load_batches(term, &[batch]).await?;
+        let Some(stored) = stored.into_iter().flatten().next() else {
+            return Ok(None);
+        };
+        let (cancelled, retried) = (stored.cancelled.clone(), stored.retried);
+        let Found::Here(held) = read(batch, stored) else {
+            return Ok(None);
+        };
+        let unheard = unheard_of_batch(&held.instance, cancelled, retried);
+        let seen = see(&held.instance);
+        self.cache.put(held);
+        Ok(Some((seen, unheard)))
+    }
+
     /// Begins a turn with what arrives and what waits.
     pub(super) async fn begin<L: Batches>(
         &mut self,
         ledger: &L,
         term: &Term,
-        arrivals: &[BatchArrival],
+        work: &Work,
         backlog: Vec<BatchId>,
     ) -> Result<BatchBench, LedgerError> {
-        let arriving = arrivals.iter().map(|arrival| arrival.batch);
-        let touched = arriving.chain(backlog.iter().copied()).collect();
+        for arrival in &work.batches {
+            // The record was changed by another hand: what is cached is too old to judge it.
+            if matches!(arrival.event, BatchEvent::RetryRequested { .. }) {
+                self.cache.take(arrival.batch);
+            }
+        }
+        let arriving = work.batches.iter().map(|arrival| arrival.batch);
+        let armed = work.arms.iter().map(|(batch, ..)| *batch);
+        let touched = arriving
+            .chain(armed)
+            .chain(backlog.iter().copied())
+            .collect();
         Ok(BatchBench {
             found: self.find(ledger, term, touched).await?,
             drafts: BTreeMap::new(),
@@ -212,11 +249,15 @@ impl BatchBench {
             source,
         } = arrival;
         let limit = budget.saturating_sub(answers.effects);
+        let retries = matches!(event, BatchEvent::RetryRequested { .. });
         let problem = match self.found.get_mut(&batch) {
+            // The walk was faster, and it has ended once more since.
+            Some(Found::Here(held)) if retries && !held.retried => None,
             Some(Found::Here(held)) => {
                 let before = progress(&held.instance);
                 match advance_batch(&mut held.instance, &event, limit) {
                     Ok(transition) => {
+                        held.retried &= !retries;
                         answers.applied += 1;
                         return self.note(batch, before, transition, answers);
                     }
@@ -237,6 +278,24 @@ impl BatchBench {
                 answers.impossible += 1;
                 parked.push(self.parked(batch, &event, source, reason));
             }
+        }
+    }
+
+    /// Has a batch that is there wait for a moment.
+    pub(super) fn arm(
+        &mut self,
+        batch: BatchId,
+        alarm: BatchAlarm,
+        after: Duration,
+        answers: &mut Answers,
+    ) {
+        if !matches!(self.found.get(&batch), Some(Found::Here(_))) {
+            return;
+        }
+        answers.applied += 1;
+        self.restate(batch);
+        if let Some(draft) = self.drafts.get_mut(&batch) {
+            draft.rearm(alarm, after);
         }
     }
 
@@ -351,7 +410,7 @@ fn is_job(effect: &&BatchEffect) -> bool {
 
 /// A batch of what is kept.
 fn read(batch: BatchId, stored: StoredBatch) -> Found {
-    let revision = stored.revision;
+    let (revision, retried) = (stored.revision, stored.retried.is_some());
     let broken = |what: &str, problem: String| Found::Broken {
         problem: format!("the kept {what} is broken: {problem}"),
         revision,
@@ -365,7 +424,11 @@ fn read(batch: BatchId, stored: StoredBatch) -> Found {
         Err(problem) => return broken("definition", problem.to_string()),
     };
     match BatchInstance::restore(batch, plan, stored.header, stored.records) {
-        Ok(instance) => Found::Here(HeldBatch { instance, revision }),
+        Ok(instance) => Found::Here(HeldBatch {
+            instance,
+            revision,
+            retried,
+        }),
         Err(problem) => broken("batch", problem.to_string()),
     }
 }

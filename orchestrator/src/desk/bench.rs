@@ -41,11 +41,15 @@ impl Bench<'_> {
             source,
         } = arrival;
         let limit = budget.saturating_sub(self.answers.effects);
+        let retries = event == Event::RetryRequested;
         let refusal = match self.found.get_mut(&workflow) {
+            // The walk was faster, and it has ended once more since.
+            Some(Found::Here(held)) if retries && !held.retried => Answer::Drop,
             Some(Found::Here(held)) => {
                 let facts = self.sheets.facts(workflow);
                 match advance(&mut held.instance, &event, facts, limit) {
                     Ok(transition) => {
+                        held.retried &= !retries;
                         self.answers.applied += 1;
                         return self.note(workflow, transition, own_records(&event));
                     }
@@ -240,7 +244,7 @@ pub(super) fn read(
     workflow: WorkflowId,
     stored: StoredInstance,
 ) -> Found {
-    let revision = stored.revision;
+    let (revision, retried) = (stored.revision, stored.retried);
     let broken = |what: &str, problem: String| Found::Broken {
         problem: format!("the kept {what} is broken: {problem}"),
         revision,
@@ -250,7 +254,7 @@ pub(super) fn read(
         Err(problem) => return broken("definition", problem),
     };
     match Instance::restore(workflow, plan, stored, limits) {
-        Ok(instance) => Found::Here(Box::new(Held::new(instance, revision))),
+        Ok(instance) => Found::Here(Box::new(Held::new(instance, revision, retried))),
         Err(problem) => broken("instance", problem.to_string()),
     }
 }

@@ -67,7 +67,7 @@ impl<L: Ledger> Desk<L> {
         let ids: Vec<WorkflowId> = touched.iter().copied().collect();
         let has_backlog = !backlog.is_empty() || !batches.is_empty();
         let ledger = &*self.ledger;
-        let batches = self.batches.begin(ledger, term, &work.batches, batches);
+        let batches = self.batches.begin(ledger, term, &work, batches);
         let mut batches = batches.await?;
         let mut bench = Bench {
             found: self.find(term, &ids).await?,
@@ -90,6 +90,9 @@ impl<L: Ledger> Desk<L> {
         }
         for (workflow, mend) in work.mends {
             bench.mend(workflow, mend);
+        }
+        for (batch, alarm, after) in work.arms {
+            batches.arm(batch, alarm, after, &mut bench.answers);
         }
         for &workflow in backlog {
             bench.go_on(workflow);

@@ -60,6 +60,11 @@ impl Mailbox {
         Some((*of.signals.first()?, *of.tasks.first()?))
     }
 
+    /// How many signals are there.
+    pub(crate) fn len(&self) -> usize {
+        self.names.values().map(|name| name.signals.len()).sum()
+    }
+
     /// The newest number of a signal that is there.
     pub(crate) fn newest(&self) -> Option<u64> {
         let last = |name: &Name| name.signals.last().copied();

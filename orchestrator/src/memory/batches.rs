@@ -15,7 +15,8 @@ use paceline_types::{BatchId, BatchStatus, JobId};
 
 use super::{JobState, State};
 use crate::ports::{
-    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, CommitOutcome, InboxItem, TaskOutcome,
+    BatchAlarm, BatchCommit, BatchLogEvent, BatchNews, BatchWish, CommitOutcome, InboxItem,
+    TaskOutcome,
 };
 
 /// The job of an item, or of the onetime task.
@@ -43,11 +44,23 @@ struct KeptBatch {
     unfinished: bool,
     alarms: BTreeMap<BatchAlarm, Duration>,
     close: Option<BatchStatus>,
+    /// Why somebody wants it cancelled.
+    cancelled: Option<String>,
+    /// Whether its last retry by hand was of what had not completed alone.
+    failed_only: bool,
     /// Which start of the onetime task its items read.
     onetime: Option<u32>,
     log: Vec<BatchLogEvent>,
     /// Most items that were under way at once.
     most_open: usize,
+}
+
+impl KeptBatch {
+    /// Taken back by a retry that the leader has not looked at; whether of what had not completed alone.
+    fn retried(&self) -> Option<bool> {
+        let waits = self.close.is_none() && self.header.stage.is_closed();
+        waits.then_some(self.failed_only)
+    }
 }
 
 /// Everything about batches.
@@ -70,6 +83,14 @@ impl Book {
     pub(super) fn overdue(&self, now: Duration) -> bool {
         let mut alarms = self.kept.values().flat_map(|kept| kept.alarms.values());
         alarms.any(|&due| due <= now)
+    }
+
+    pub(super) fn wish(&self, batch: BatchId) -> BatchWish {
+        let kept = self.kept.get(&batch);
+        kept.map_or_else(BatchWish::default, |kept| BatchWish {
+            cancelled: kept.cancelled.is_some(),
+            retried: kept.retried().is_some(),
+        })
     }
 
     pub(super) fn unmark(&mut self, batch: BatchId) {

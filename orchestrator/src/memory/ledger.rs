@@ -55,6 +55,8 @@ fn stored_of(kept: &Kept) -> StoredInstance {
         origin: kept.origin.as_ref().map(|(origin, _)| *origin),
         continued_from: kept.continued_from,
         suspended: kept.suspended,
+        cancelled: kept.cancelled.clone(),
+        retried: kept.is_retried(),
         header: kept.header.clone(),
         revision: kept.revision,
         tasks: kept

@@ -197,6 +197,8 @@ impl Cluster {
             origin: kept.origin.as_ref().map(|(origin, _)| *origin),
             continued_from: kept.continued_from,
             suspended: kept.suspended,
+            cancelled: None,
+            retried: false,
             header: picture.header.clone(),
             revision: 0,
             tasks: picture

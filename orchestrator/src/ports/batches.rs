@@ -53,6 +53,11 @@ pub struct StoredBatch {
     pub revision: u64,
     /// One record for each item.
     pub records: Vec<ItemRecord>,
+    /// As of [`StoredInstance::cancelled`](super::StoredInstance::cancelled).
+    pub cancelled: Option<String>,
+    /// Somebody wants it tried again, which its header does not say yet: whether only what has not
+    /// completed.
+    pub retried: Option<bool>,
 }
 
 /// A moment that a batch waits for.
@@ -160,6 +165,13 @@ pub trait Batches: Send + Sync {
         term: &Term,
         max: usize,
     ) -> impl Future<Output = Result<Vec<(BatchId, BatchAlarm)>, LedgerError>> + Send;
+
+    /// Whether each moment is waited for, passed or not, in the order of the moments. At most 100.
+    fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> impl Future<Output = Result<Vec<bool>, LedgerError>> + Send;
 
     /// Batches that are marked as having work left over, at most `max`, in any order.
     fn unfinished_batches(

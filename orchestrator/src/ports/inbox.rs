@@ -118,6 +118,10 @@ pub struct StoredInstance {
     pub continued_from: Option<WorkflowId>,
     /// Nothing new is to be dispatched.
     pub suspended: bool,
+    /// Why somebody wanted it cancelled, since it was accepted or tried again by hand; may be empty.
+    pub cancelled: Option<String>,
+    /// Somebody wants it tried again, which its header does not say yet.
+    pub retried: bool,
     /// What is kept once.
     pub header: Header,
     /// Grows with every commit.

@@ -2,14 +2,15 @@
 //! ended without a word, and moments that nobody waits for any more.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use paceline_types::batch::{BatchStage, ONETIME_PLACE};
 use paceline_types::{BatchId, JobId};
 
 use super::{MAX_SUSPECTS, Report};
 use crate::batch::{BatchEvent, BatchInstance};
-use crate::desk::{BatchArrival, Desk, Source, Work};
-use crate::ports::{Cursor, JobPhase, Ledger, LedgerError};
+use crate::desk::{BatchArrival, Desk, MAX_EVENTS, Source, Work};
+use crate::ports::{BatchAlarm, BatchWish, Cursor, JobPhase, Ledger, LedgerError};
 use crate::term::Term;
 
 /// What may stand still.
@@ -19,12 +20,19 @@ enum Suspect {
     Batch(BatchId),
     /// Dispatched, and its job has ended or is missing.
     Job(JobId),
+    /// To be waited for, and nobody would ring.
+    Alarm(BatchId, BatchAlarm),
+    /// A caller wants it cancelled, and it does not end.
+    Cancel(BatchId),
+    /// A caller wants it tried again, and it is not.
+    Retry(BatchId),
 }
 
 /// A walk over the batches that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct BatchWalk {
-    page: VecDeque<BatchId>,
+    /// With what callers wanted of them when the page was fetched.
+    page: VecDeque<(BatchId, BatchWish)>,
     /// Items of the first batch of the page below this one have been looked at.
     from: u32,
     next: Option<Cursor>,
@@ -38,11 +46,20 @@ pub(super) struct BatchWalk {
 struct Look {
     pending: bool,
     leftover: bool,
+    heeds_cancel: bool,
+    closed: bool,
+    /// What should ring, and after how long if that must be said anew.
+    moment: Option<(BatchAlarm, Duration)>,
     /// Place and iteration of items whose jobs should be open.
     open: Vec<(u32, u32)>,
 }
 
 impl Look {
+    /// Whether it may lack something that callers want: only what is kept can tell.
+    fn lacks(&self, wish: BatchWish) -> bool {
+        (wish.cancelled && self.heeds_cancel) || (wish.retried && self.closed)
+    }
+
     fn at(batch: &BatchInstance, from: u32, max: usize) -> Look {
         let mut open = batch.open_items(from, max);
         let onetime = batch.header().onetime.as_ref();
@@ -52,9 +69,30 @@ impl Look {
         Look {
             pending: *batch.stage() == BatchStage::Pending,
             leftover: batch.has_leftover(),
+            heeds_cancel: batch.heeds_cancel(),
+            closed: batch.stage().is_closed(),
+            moment: match batch.stage() {
+                BatchStage::Preparing | BatchStage::Processing => {
+                    let timeout = batch.plan().execution_timeout;
+                    timeout.map(|timeout| (BatchAlarm::Deadline, timeout))
+                }
+                BatchStage::Resting(_) => Some((BatchAlarm::Retry, Duration::ZERO)),
+                BatchStage::Pending
+                | BatchStage::Ending(_)
+                | BatchStage::Completed
+                | BatchStage::Ended(_) => None,
+            }
+            .filter(|_| from == 0),
             open,
         }
     }
+}
+
+/// What a visit found to do.
+#[derive(Default)]
+struct Repairs {
+    events: Vec<BatchEvent>,
+    arms: Vec<(BatchId, BatchAlarm, Duration)>,
 }
 
 impl BatchWalk {
@@ -67,8 +105,8 @@ impl BatchWalk {
         batches: usize,
         jobs: usize,
     ) -> Result<Option<Report>, LedgerError> {
-        if let Some(batch) = self.page.front().copied() {
-            return self.visit(desk, term, batch, jobs).await.map(Some);
+        if let Some((batch, wish)) = self.page.front().copied() {
+            return self.visit(desk, term, batch, wish, jobs).await.map(Some);
         }
         if self.fetched && self.next.is_none() {
             self.fetched = false;
@@ -80,7 +118,12 @@ impl BatchWalk {
             .active_batches(term, self.next.clone(), batches);
         let found = found.await?;
         let seen = found.items.len();
-        (self.page, self.next, self.fetched) = (found.items.into(), found.next, true);
+        let wishes = match seen {
+            0 => Vec::new(),
+            _ => desk.ledger().batch_wishes(term, &found.items).await?,
+        };
+        self.page = found.items.into_iter().zip(wishes).collect();
+        (self.next, self.fetched) = (found.next, true);
         Ok(Some(Report {
             seen,
             ..Report::default()
@@ -93,11 +136,19 @@ impl BatchWalk {
         desk: &mut Desk<L>,
         term: &Term,
         batch: BatchId,
+        wish: BatchWish,
         max: usize,
     ) -> Result<Report, LedgerError> {
         let from = self.from;
-        let look = desk.look_at_batch(term, batch, |found| Look::at(found, from, max));
-        let Some(look) = look.await? else {
+        let see = |found: &BatchInstance| Look::at(found, from, max);
+        let mut seen = desk.look_at_batch(term, batch, see).await?;
+        let mut unheard = Vec::new();
+        if from == 0 && seen.as_ref().is_some_and(|look| look.lacks(wish)) {
+            let anew = desk.look_at_batch_anew(term, batch, see).await?;
+            (seen, unheard) =
+                anew.map_or((None, Vec::new()), |(look, events)| (Some(look), events));
+        }
+        let Some(look) = seen else {
             self.pass_on(None);
             return Ok(Report {
                 seen: 1,
@@ -107,18 +158,44 @@ impl BatchWalk {
         if look.leftover {
             desk.remember_batch(batch);
         }
-        let mut events = Vec::new();
-        if look.pending && self.stands_still(Suspect::Batch(batch)) {
-            events.push(BatchEvent::Start);
+        let mut repairs = Repairs::default();
+        let stops = |event: &BatchEvent| matches!(event, BatchEvent::CancelRequested { .. });
+        // To start what is to be cancelled would be for nothing.
+        let starts = look.pending && !unheard.iter().any(stops);
+        if starts && self.stands_still(Suspect::Batch(batch)) {
+            repairs.events.push(BatchEvent::Start);
         }
+        self.check_jobs(desk, term, batch, &look, &mut repairs)
+            .await?;
+        self.check_moment(desk, term, batch, &look, &mut repairs)
+            .await?;
+        self.check_unheard(batch, unheard, &mut repairs);
+        let repaired = repair(desk, term, batch, repairs).await?;
+        let last = look.open.last().map(|&(place, _)| place);
+        self.pass_on(last.filter(|_| look.open.len() >= max));
+        Ok(Report {
+            seen: 1 + look.open.len(),
+            repaired,
+            ..Report::default()
+        })
+    }
+
+    /// Jobs that have ended, or are missing.
+    async fn check_jobs<L: Ledger>(
+        &mut self,
+        desk: &Desk<L>,
+        term: &Term,
+        batch: BatchId,
+        look: &Look,
+        repairs: &mut Repairs,
+    ) -> Result<(), LedgerError> {
         let job_of = |&(place, iteration): &(u32, u32)| JobId::of_item(batch, place, iteration);
         let jobs: Vec<JobId> = look.open.iter().map(job_of).collect();
-        let phases = match jobs.is_empty() {
-            true => Vec::new(),
-            false => desk.ledger().job_phases(term, &jobs).await?,
-        };
-        let last = look.open.last().map(|&(place, _)| place);
-        for (((place, iteration), &job), phase) in look.open.into_iter().zip(&jobs).zip(phases) {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let phases = desk.ledger().job_phases(term, &jobs).await?;
+        for ((&(place, iteration), job), phase) in look.open.iter().zip(jobs).zip(phases) {
             let event = match phase {
                 JobPhase::Unfinished => continue,
                 JobPhase::Missing => BatchEvent::JobGone { place, iteration },
@@ -131,31 +208,52 @@ impl BatchWalk {
                 },
             };
             if self.stands_still(Suspect::Job(job)) {
-                events.push(event);
+                repairs.events.push(event);
             }
         }
-        for event in &events {
-            tracing::warn!(%batch, ?event, "a batch stood still; repairing it");
+        Ok(())
+    }
+
+    /// The moment that should be waited for.
+    async fn check_moment<L: Ledger>(
+        &mut self,
+        desk: &Desk<L>,
+        term: &Term,
+        batch: BatchId,
+        look: &Look,
+        repairs: &mut Repairs,
+    ) -> Result<(), LedgerError> {
+        let Some((alarm, after)) = look.moment else {
+            return Ok(());
+        };
+        let armed = desk.ledger().armed_batches(term, &[(batch, alarm)]).await?;
+        if armed == [true] || !self.stands_still(Suspect::Alarm(batch, alarm)) {
+            return Ok(());
         }
-        let arrivals = events.into_iter().map(|event| BatchArrival {
-            batch,
-            event,
-            source: Source::Walk,
-        });
-        let work = Work {
-            batches: arrivals.collect(),
-            ..Work::default()
-        };
-        let repaired = match work.batches.is_empty() {
-            true => 0,
-            false => desk.turn(term, work).await?.applied,
-        };
-        self.pass_on(last.filter(|_| jobs.len() >= max));
-        Ok(Report {
-            seen: 1 + jobs.len(),
-            repaired,
-            ..Report::default()
-        })
+        match alarm {
+            // It rests too long already.
+            BatchAlarm::Retry => repairs.events.push(BatchEvent::Rang(alarm)),
+            BatchAlarm::Deadline => repairs.arms.push((batch, alarm, after)),
+        }
+        Ok(())
+    }
+
+    /// What callers wanted, and the batch has not heard of for two walks.
+    fn check_unheard(&mut self, batch: BatchId, unheard: Vec<BatchEvent>, repairs: &mut Repairs) {
+        for event in unheard {
+            let suspect = match &event {
+                BatchEvent::CancelRequested { .. } => Suspect::Cancel(batch),
+                BatchEvent::RetryRequested { .. } => Suspect::Retry(batch),
+                BatchEvent::Start
+                | BatchEvent::JobEnded { .. }
+                | BatchEvent::JobGone { .. }
+                | BatchEvent::Rang(_)
+                | BatchEvent::Continue => continue,
+            };
+            if self.stands_still(suspect) && repairs.events.len() < MAX_EVENTS {
+                repairs.events.push(event);
+            }
+        }
     }
 
     /// Goes on behind an item of the same batch, or with the next one.
@@ -176,4 +274,34 @@ impl BatchWalk {
         }
         self.before.contains(&suspect)
     }
+}
+
+/// How much was repaired.
+async fn repair<L: Ledger>(
+    desk: &mut Desk<L>,
+    term: &Term,
+    batch: BatchId,
+    repairs: Repairs,
+) -> Result<usize, LedgerError> {
+    let Repairs { events, arms } = repairs;
+    for event in &events {
+        tracing::warn!(%batch, ?event, "a batch stood still; repairing it");
+    }
+    for (_, alarm, _) in &arms {
+        tracing::warn!(%batch, ?alarm, "a batch would not be rung for; arming it again");
+    }
+    if events.is_empty() && arms.is_empty() {
+        return Ok(0);
+    }
+    let arrivals = events.into_iter().map(|event| BatchArrival {
+        batch,
+        event,
+        source: Source::Walk,
+    });
+    let work = Work {
+        batches: arrivals.collect(),
+        arms,
+        ..Work::default()
+    };
+    Ok(desk.turn(term, work).await?.applied)
 }

@@ -1,4 +1,6 @@
+mod batches;
 mod lost;
+mod unheard;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use paceline_types::workflow::{Stage, TaskRecord};
 use paceline_types::{JobId, TaskName, WorkflowId};
 
+use super::unheard::Standing;
 use super::{Reconciler, Report, Suspect};
 use crate::desk::{Arrival, Desk, MAX_EVENTS, Mend, Source, Work};
 use crate::instance::Instance;
 use crate::ports::{
-    Alarm, ChildPhase, JobPhase, Lanes, Ledger, LedgerError, Outbox, Post, TaskOutcome,
+    Alarm, ChildPhase, JobPhase, Lanes, Ledger, LedgerError, Outbox, Post, TaskOutcome, Wish,
 };
 use crate::term::Term;
 use crate::transition::Event;
@@ -19,6 +20,7 @@ struct Look {
     pending: bool,
     leftover: bool,
     suspended: bool,
+    standing: Standing,
     /// What should ring for the workflow itself, and after how long if that must be said anew.
     moment: Option<(Alarm, Duration)>,
     /// What should end, by index.
@@ -58,18 +60,17 @@ impl Reconciler {
         desk: &mut Desk<L>,
         term: &Term,
         workflow: WorkflowId,
+        wish: Wish,
         from: u32,
     ) -> Result<Report, LedgerError> {
         let max = self.options.jobs.clamp(1, MAX_EVENTS - 1);
-        let mut seen = desk
-            .look(term, workflow, |instance| look(instance, from, max))
-            .await?;
-        if seen.as_ref().is_some_and(|look| look.suspended) {
-            // It may have been resumed without this leader's notice.
-            desk.doubt(workflow);
-            seen = desk
-                .look(term, workflow, |instance| look(instance, from, max))
-                .await?;
+        let see = |instance: &Instance, revision| look(instance, revision, from, max);
+        let mut seen = desk.look(term, workflow, see).await?;
+        let mut unheard = Vec::new();
+        if from == 0 && seen.as_ref().is_some_and(|look| look.standing.lacks(&wish)) {
+            let anew = desk.look_anew(term, workflow, see).await?;
+            (seen, unheard) =
+                anew.map_or((None, Vec::new()), |(look, events)| (Some(look), events));
         }
         let Some(look) = seen else {
             self.pass_on(None);
@@ -82,7 +83,10 @@ impl Reconciler {
             desk.remember(workflow);
         }
         let mut repairs = Repairs::default();
-        if look.pending && self.stands_still(Suspect::Workflow(workflow)) {
+        let stops = |event: &Event| matches!(event, Event::CancelRequested { .. });
+        // To start what is to be cancelled would be for nothing.
+        let starts = look.pending && !unheard.iter().any(stops);
+        if starts && self.stands_still(Suspect::Workflow(workflow)) {
             let shards = desk.ledger().shards();
             repairs.events.push(Event::Start { shards });
         }
@@ -91,6 +95,7 @@ impl Reconciler {
             .await?;
         self.check_moments(desk, term, workflow, &look, &mut repairs)
             .await?;
+        self.check_unheard(workflow, unheard, &mut repairs.events);
         let repaired = repair(desk, term, workflow, repairs).await?;
         let last = look.open.last().map(|(task, _)| *task);
         self.pass_on(last.filter(|_| look.open.len() >= max));
@@ -259,7 +264,7 @@ impl Reconciler {
 }
 
 /// What of an instance should be moving.
-fn look(instance: &Instance, from: u32, max: usize) -> Look {
+fn look(instance: &Instance, revision: u64, from: u32, max: usize) -> Look {
     let named = |index: u32| instance.task_name(index);
     let mut open = Vec::new();
     for (index, iteration) in instance.open_tasks(from, max) {
@@ -294,6 +299,7 @@ fn look(instance: &Instance, from: u32, max: usize) -> Look {
         pending: *instance.stage() == Stage::Pending,
         leftover: instance.has_leftover(),
         suspended: instance.is_suspended(),
+        standing: Standing::of(instance, revision),
         moment: match instance.stage() {
             Stage::Opening | Stage::Running | Stage::Restarting => {
                 timeout.map(|timeout| (Alarm::Deadline, timeout))

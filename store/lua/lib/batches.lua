@@ -1,6 +1,7 @@
 -- Batches, for commit.
 -- bt:<id>  hash: r revision, s '<letter> <header as JSON>', n items, c created, d deadline, e ended,
---          x time of removal, y last retry by hand; b last block of items, i newest iteration of an
+--          x time of removal, k why somebody wants it cancelled, y last retry by hand, '<call>
+--          <1 only what did not complete | 0>'; b last block of items, i newest iteration of an
 --          item, o packs of what its onetime task left, p next block to remove, u first staged
 -- bd:<id>  the definition without its items
 -- bi:<id>  hash, number of a block of 32 items to '<packs of their first jobs>\n<ids, joined by US>', and

@@ -44,6 +44,7 @@ pub mod submit;
 pub mod turn;
 pub mod watch;
 pub mod why;
+pub mod wishes;
 pub mod workflow;
 
 /// Most jobs of one call: a script blocks Redis while it runs.

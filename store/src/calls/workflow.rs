@@ -54,6 +54,8 @@ pub struct StoredWorkflow {
     pub header: Header,
     /// It was retried by hand, which its header does not say yet.
     pub retried: bool,
+    /// Why somebody wanted it cancelled, since it was accepted or retried by hand.
+    pub cancelled: Option<String>,
     /// Grows with every commit.
     pub revision: u64,
     /// Tasks that were dispatched or ended, by index.
@@ -237,6 +239,7 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
         input,
         header: Header::NEW,
         retried: false,
+        cancelled: None,
         revision: 0,
         tasks: Vec::new(),
         sections: Vec::new(),
@@ -258,6 +261,7 @@ fn stored(definition: Bytes, fields: Value) -> Result<Option<StoredWorkflow>, St
                 workflow.header = parse_header(&value).ok_or_else(broken)?;
                 workflow.retried = value.starts_with('R') && workflow.header.stage.is_closed();
             }
+            "k" => workflow.cancelled = Some(value),
             "c" => workflow.created_at = value.parse().map_err(|_| broken())?,
             "d" => workflow.deadline = value.parse().ok(),
             "e" => workflow.ended_at = value.parse().ok(),

@@ -58,7 +58,17 @@ pub(crate) fn parse(member: &str) -> Option<(WorkflowId, Alarm)> {
     Some((workflow, alarm))
 }
 
-/// The same of a batch.
+/// The member of a batch's alarm.
+pub(crate) fn encode_batch(batch: BatchId, alarm: BatchAlarm) -> String {
+    let mut buffer = [0; ID_LEN];
+    let id = batch.bare(&mut buffer);
+    match alarm {
+        BatchAlarm::Deadline => id.to_owned(),
+        BatchAlarm::Retry => format!("{id} retry"),
+    }
+}
+
+/// Whose alarm a batch's member is.
 pub(crate) fn parse_batch(member: &str) -> Option<(BatchId, BatchAlarm)> {
     let (id, alarm) = match member.split_once(' ') {
         None => (member, BatchAlarm::Deadline),
@@ -84,6 +94,11 @@ mod tests {
             assert_eq!(parse(&encode(workflow, alarm)), Some((workflow, alarm)));
         }
         let id = workflow.bare(&mut [0; ID_LEN]).to_owned();
+        let batch = BatchId::from_parts(1, ShardIndex(0), 4);
+        for alarm in [BatchAlarm::Deadline, BatchAlarm::Retry] {
+            let member = encode_batch(batch, alarm);
+            assert_eq!(parse_batch(&member), Some((batch, alarm)));
+        }
         for member in ["", "x", &format!("{id} s 1"), &format!("{id} new")] {
             assert_eq!(parse(member), None, "{member}");
         }

@@ -1,6 +1,7 @@
 //! Records of batches: `bd:<id>`, the definition without its items, written once; `bt:<id>`, a
 //! hash: `r` revision, `s` `<letter> <header as JSON>`, `n` how many items, `c` created, `d`
-//! deadline, `e` ended, `x` time of removal; `bi:<id>`, a hash of the items, 32 a block; `bs:<id>`, two
+//! deadline, `e` ended, `x` time of removal, `k` why somebody wants it cancelled, `y` `<call> <1|0>`, which
+//! call retried it last, and whether only what had not completed; `bi:<id>`, a hash of the items, 32 a block; `bs:<id>`, two
 //! bytes an item. `lua/lib/batches.lua` tells more.
 //!
 //! In idents, events and the inbox a batch stands where a workflow would, behind `#`, and its item

@@ -46,6 +46,14 @@ impl Reply {
         text_of(self.what, part)
     }
 
+    /// The next part as text; none if it is null.
+    pub(crate) fn given(&mut self) -> Result<Option<String>, StoreError> {
+        match self.part("text")? {
+            Value::Nil => Ok(None),
+            part => text_of(self.what, part).map(Some),
+        }
+    }
+
     /// The next part as a whole number.
     pub(crate) fn int(&mut self) -> Result<i64, StoreError> {
         match self.part("a number")? {

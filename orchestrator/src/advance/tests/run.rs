@@ -44,6 +44,8 @@ impl Kept {
             origin: self.origin,
             continued_from: self.continued_from,
             suspended: self.suspended,
+            cancelled: None,
+            retried: false,
             header: self.header.clone(),
             revision: 0,
             tasks: self.tasks.clone().into_iter().collect(),

@@ -68,24 +68,15 @@ impl Step<'_> {
     }
 
     pub(super) fn cancel_all(&mut self, reason: &str) -> Result<(), BatchRefusal> {
-        match self.batch.stage() {
-            BatchStage::Pending
-            | BatchStage::Preparing
-            | BatchStage::Processing
-            | BatchStage::Resting(_) => {
-                let reason = reason.to_owned();
-                self.begin_ending(BatchEnding::Cancelled { reason });
-                Ok(())
-            }
-            // What failed and would be tried again is not; so this cause takes the place of it.
-            BatchStage::Ending(ending) if ending.is_failure() && self.may_rest() => {
-                let reason = reason.to_owned();
-                self.begin_ending(BatchEnding::Cancelled { reason });
-                Ok(())
-            }
-            BatchStage::Ending(_) => Err(BatchRefusal::Late(Late::Ending)),
-            BatchStage::Completed | BatchStage::Ended(_) => Err(BatchRefusal::Late(Late::Closed)),
+        if self.batch.heeds_cancel() {
+            let reason = reason.to_owned();
+            self.begin_ending(BatchEnding::Cancelled { reason });
+            return Ok(());
         }
+        Err(BatchRefusal::Late(match self.batch.stage().is_closed() {
+            true => Late::Closed,
+            false => Late::Ending,
+        }))
     }
 
     pub(super) fn time_out(&mut self) -> Result<(), BatchRefusal> {
@@ -114,18 +105,13 @@ impl Step<'_> {
         }
     }
 
-    /// Whether the retry policy lets a failed attempt be followed by another.
-    pub(super) fn may_rest(&self) -> bool {
-        self.batch.header().attempt < self.batch.plan().max_attempts().min(MAX_ATTEMPTS)
-    }
-
     /// Nothing is under way: the batch has ended, or waits for its next attempt.
     pub(super) fn come_to(&mut self, ending: BatchEnding) {
         let policy = self.batch.plan().retry_policy.as_ref();
         let attempt = self.batch.header().attempt;
         let delay = policy.map(|policy| policy.delay(attempt, self.jitter()));
         match delay {
-            Some(delay) if ending.is_failure() && self.may_rest() => {
+            Some(delay) if ending.is_failure() && self.batch.may_rest() => {
                 self.enter(BatchStage::Resting(ending));
                 self.effect(BatchEffect::Arm(BatchAlarm::Retry, delay));
             }

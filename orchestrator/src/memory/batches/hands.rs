@@ -7,7 +7,7 @@ use paceline_types::{BatchDefinition, BatchId, BatchStatus, JobId, ShardIndex};
 
 use super::{BatchJob, KeptBatch};
 use crate::memory::{JobState, MemoryLedger};
-use crate::ports::{BatchLogEvent, BatchNews, InboxItem, TaskOutcome};
+use crate::ports::{BatchAlarm, BatchLogEvent, BatchNews, InboxItem, TaskOutcome};
 
 impl MemoryLedger {
     /// Accepts a batch, as a client would; it must be valid.
@@ -37,6 +37,8 @@ impl MemoryLedger {
             unfinished: false,
             alarms: BTreeMap::new(),
             close: None,
+            cancelled: None,
+            failed_only: false,
             onetime: None,
             log: Vec::new(),
             most_open: 0,
@@ -52,7 +54,11 @@ impl MemoryLedger {
     /// Asks for a batch to be cancelled, as a client would.
     pub fn cancel_batch(&self, batch: BatchId, reason: &str) {
         let reason = reason.to_owned();
-        self.deliver(vec![InboxItem::Batch {
+        let mut state = self.state();
+        if let Some(kept) = state.batches.kept.get_mut(&batch) {
+            kept.cancelled = Some(reason.clone());
+        }
+        state.deliver(vec![InboxItem::Batch {
             batch,
             news: BatchNews::Cancel { reason },
         }]);
@@ -69,6 +75,8 @@ impl MemoryLedger {
             return false;
         };
         kept.close = None;
+        kept.cancelled = None;
+        kept.failed_only = failed_only;
         kept.revision += 1;
         state.deliver(vec![InboxItem::Batch {
             batch,
@@ -116,6 +124,13 @@ impl MemoryLedger {
         if let Some(kept) = self.state().batches.kept.get_mut(&batch) {
             kept.alarms.clear();
         }
+    }
+
+    /// Moments that a batch waits for.
+    pub fn batch_alarms(&self, batch: BatchId) -> Vec<BatchAlarm> {
+        let state = self.state();
+        let kept = state.batches.kept.get(&batch);
+        kept.map_or_else(Vec::new, |kept| kept.alarms.keys().copied().collect())
     }
 
     /// What is kept of a batch.

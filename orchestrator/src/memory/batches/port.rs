@@ -25,6 +25,8 @@ impl Batches for MemoryLedger {
                 header: kept.header.clone(),
                 revision: kept.revision,
                 records: kept.records.clone(),
+                cancelled: kept.cancelled.clone(),
+                retried: kept.retried(),
             })
         };
         Ok(batches.iter().map(stored).collect())
@@ -45,6 +47,21 @@ impl Batches for MemoryLedger {
         overdue.sort_unstable();
         let overdue = overdue.into_iter().take(max);
         Ok(overdue.map(|(_, id, alarm)| (id, alarm)).collect())
+    }
+
+    async fn armed_batches(
+        &self,
+        term: &Term,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, LedgerError> {
+        assert!(moments.len() <= BOUND, "too many moments");
+        let mut state = self.state();
+        state.admit(term)?;
+        let armed = |(id, alarm): &(BatchId, BatchAlarm)| {
+            let kept = state.batches.kept.get(id);
+            kept.is_some_and(|kept| kept.alarms.contains_key(alarm))
+        };
+        Ok(moments.iter().map(armed).collect())
     }
 
     async fn unfinished_batches(

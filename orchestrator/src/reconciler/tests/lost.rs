@@ -10,7 +10,7 @@ use crate::memory::MemoryLedger;
 use crate::ports::{Alarm, Post};
 use crate::theatre::{Troupe, check_over, definition, work};
 
-fn play(value: &Value) -> (Arc<MemoryLedger>, WorkflowId, Troupe) {
+pub(super) fn play(value: &Value) -> (Arc<MemoryLedger>, WorkflowId, Troupe) {
     let ledger = Arc::new(MemoryLedger::new());
     let workflow = ledger.submit(&definition(value));
     let troupe = Troupe::new(&ledger, 1);
@@ -46,7 +46,7 @@ async fn tick(troupe: &mut Troupe) {
 }
 
 /// The first walk suspects, the second repairs.
-async fn walk_twice(troupe: &mut Troupe) -> usize {
+pub(super) async fn walk_twice(troupe: &mut Troupe) -> usize {
     assert_eq!(troupe.walk().await, 0, "it may be on its way");
     troupe.walk().await
 }

@@ -20,8 +20,10 @@ pub struct StoredBatch {
     pub definition: Bytes,
     /// Where it stands.
     pub header: BatchHeader,
-    /// It was retried by hand, which its header does not say yet.
-    pub retried: bool,
+    /// It was retried by hand, which its header does not say yet: whether only what had not completed.
+    pub retried: Option<bool>,
+    /// Why somebody wanted it cancelled, since it was accepted or retried by hand.
+    pub cancelled: Option<String>,
     /// Grows with every commit.
     pub revision: u64,
     /// How many items it has.
@@ -37,7 +39,7 @@ pub struct StoredBatch {
 }
 
 /// The fields of a record that are read, in this order.
-const FIELDS: [&str; 6] = ["s", "r", "n", "c", "d", "e"];
+const FIELDS: [&str; 8] = ["s", "r", "n", "c", "d", "e", "y", "k"];
 
 impl Store {
     /// Batches of one shard as they are kept, with where their items stand, in the order of the ids;
@@ -160,16 +162,22 @@ fn stored(
         None => Vec::new(),
         Some(states) => parse_records(&states, total as usize).ok_or_else(broken)?,
     };
+    let (deadline, ended_at) = (fields.text()?.parse().ok(), fields.text()?.parse().ok());
+    let failed_only = !fields.text()?.ends_with(" 0");
+    // Words of a caller may be empty, and a reason that is not there is no text.
+    let cancelled = fields.given()?;
+    let retried = header.starts_with('R') && parsed.stage.is_closed();
     Ok(Some(StoredBatch {
         definition,
-        retried: header.starts_with('R') && parsed.stage.is_closed(),
+        retried: retried.then_some(failed_only),
+        cancelled,
         header: parsed,
         revision: revision.parse().map_err(|_| broken())?,
         total,
         records,
         created_at: created.parse().map_err(|_| broken())?,
-        deadline: fields.text()?.parse().ok(),
-        ended_at: fields.text()?.parse().ok(),
+        deadline,
+        ended_at,
     }))
 }
 
@@ -184,11 +192,11 @@ impl StoredBatch {
         let plan = BatchPlan::restore(&definition, self.total).map_err(|error| broken(&error))?;
         let header = &self.header;
         let status = match self.retried {
-            true => BatchStatus::Running,
-            false => header.stage.status(),
+            Some(_) => BatchStatus::Running,
+            None => header.stage.status(),
         };
         let mut progress = header.progress(id, self.total);
-        if self.retried {
+        if self.retried.is_some() {
             progress.step = paceline_types::batch::BatchStep::Processing;
         }
         Ok(Batch {

@@ -154,14 +154,31 @@ impl Store {
         shard: ShardIndex,
         moments: &[(WorkflowId, Alarm)],
     ) -> Result<Vec<bool>, StoreError> {
-        if moments.is_empty() {
+        let member = |&(workflow, which): &(WorkflowId, Alarm)| alarm::encode(workflow, which);
+        let members: Vec<String> = moments.iter().map(member).collect();
+        self.among(&self.keys(shard)?.alarms, &members).await
+    }
+
+    /// The same of batches.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub async fn armed_batches(
+        &self,
+        shard: ShardIndex,
+        moments: &[(BatchId, BatchAlarm)],
+    ) -> Result<Vec<bool>, StoreError> {
+        let member = |&(batch, which): &(BatchId, BatchAlarm)| alarm::encode_batch(batch, which);
+        let members: Vec<String> = moments.iter().map(member).collect();
+        self.among(&self.keys(shard)?.batch_alarms, &members).await
+    }
+
+    async fn among(&self, alarms: &str, members: &[String]) -> Result<Vec<bool>, StoreError> {
+        if members.is_empty() {
             return Ok(Vec::new());
         }
         let mut command = redis::cmd("ZMSCORE");
-        command.arg(&self.keys(shard)?.alarms);
-        for (workflow, which) in moments {
-            command.arg(alarm::encode(*workflow, *which));
-        }
+        command.arg(alarms).arg(members);
         let found = Reply::list("ZMSCORE", self.link.command(&command).await?)?;
         Ok(found.all_present())
     }
