@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
+use paceline_orchestrator::leader::DEFAULT_RECONCILE_EVERY;
 use paceline_store::RedisUrl;
 use paceline_types::{
     DEFAULT_MAX_PAYLOAD, Event, EventKind, JobError, MAX_PAYLOAD_CEILING, NameError, Namespace,
@@ -42,6 +43,10 @@ pub const DEFAULT_SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
 /// Shortest and longest time between two looks for changed settings.
 const SETTINGS_INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(10);
+
+/// Shortest and longest time from one walk over what should be moving to the next.
+const RECONCILE_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(3_600);
 
 /// Shortest lease: below it, an ordinary pause of the process would look like its death.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -119,6 +124,7 @@ pub struct NodeBuilder {
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) look: Duration,
+    pub(crate) reconcile_every: Duration,
     pub(crate) roles: BTreeSet<Role>,
 }
 
@@ -145,6 +151,7 @@ impl Default for NodeBuilder {
             middleware: Layers::default(),
             callbacks: Vec::new(),
             look: DEFAULT_SETTINGS_INTERVAL,
+            reconcile_every: DEFAULT_RECONCILE_EVERY,
             roles: Role::ALL.into(),
         }
     }
@@ -252,6 +259,17 @@ impl NodeBuilder {
     /// each: 100 ms to 10 s. Default 5 s.
     pub fn settings_interval(mut self, every: Duration) -> Self {
         self.look = every;
+        self
+    }
+
+    /// How long after one walk over everything that should be moving the node, while it leads, begins
+    /// the next: 100 ms to 1 h. Default 30 s.
+    ///
+    /// What two walks find at a standstill, because what Redis kept of it was lost, is moved on. A
+    /// walk takes a quarter of a second for each live workflow and for each batch, or more where much
+    /// of them is under way, however often it is begun.
+    pub fn reconcile_interval(mut self, every: Duration) -> Self {
+        self.reconcile_every = every;
         self
     }
 
@@ -411,6 +429,13 @@ impl NodeBuilder {
                 option: "the interval of settings",
                 given: paceline_types::duration::format(self.look),
                 allowed: "between 100ms and 10s",
+            });
+        }
+        if !RECONCILE_INTERVALS.contains(&self.reconcile_every) {
+            return Err(BuildError::Option {
+                option: "the interval of walks",
+                given: paceline_types::duration::format(self.reconcile_every),
+                allowed: "between 100ms and 1h",
             });
         }
         let wrong = |option, given: u64, allowed| {
