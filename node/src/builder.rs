@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use paceline_orchestrator::leader::DEFAULT_RECONCILE_EVERY;
 use paceline_types::{DEFAULT_MAX_PAYLOAD, NameError, Role, TierWeights};
 
 use crate::aggregate::Aggregator;
@@ -65,6 +66,7 @@ pub struct NodeBuilder {
     pub(crate) middleware: Layers,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) look: Duration,
+    pub(crate) reconcile_every: Duration,
     pub(crate) roles: BTreeSet<Role>,
 }
 
@@ -91,6 +93,7 @@ impl Default for NodeBuilder {
             middleware: Layers::default(),
             callbacks: Vec::new(),
             look: DEFAULT_SETTINGS_INTERVAL,
+            reconcile_every: DEFAULT_RECONCILE_EVERY,
             roles: Role::ALL.into(),
         }
     }
@@ -198,6 +201,17 @@ impl NodeBuilder {
     /// each: 100 ms to 10 s. Default 5 s.
     pub fn settings_interval(mut self, every: Duration) -> Self {
         self.look = every;
+        self
+    }
+
+    /// How long after one walk over everything that should be moving the node, while it leads, begins
+    /// the next: 100 ms to 1 h. Default 30 s.
+    ///
+    /// What two walks find at a standstill, because what Redis kept of it was lost, is moved on. A
+    /// walk takes a quarter of a second for each live workflow and for each batch, or more where much
+    /// of them is under way, however often it is begun.
+    pub fn reconcile_interval(mut self, every: Duration) -> Self {
+        self.reconcile_every = every;
         self
     }
 

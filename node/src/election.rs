@@ -190,6 +190,7 @@ impl Candidate {
                 limits,
                 ..workflows::Options::default()
             },
+            reconcile_every: self.kit.options.reconcile_every,
             ..leader::Options::default()
         };
         let leader = Leader::new(Arc::new(ports), bell, options);

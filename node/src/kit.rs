@@ -27,6 +27,7 @@ use crate::telemetry::HandlerMetrics;
 pub(crate) struct NodeOptions {
     pub(crate) lease: Duration,
     pub(crate) leader_lease: Duration,
+    pub(crate) reconcile_every: Duration,
     pub(crate) weights: TierWeights,
     pub(crate) drain: Duration,
     pub(crate) max_payload: usize,

@@ -98,6 +98,7 @@ impl Node {
         let options = NodeOptions {
             lease: builder.lease,
             leader_lease: builder.leader_lease,
+            reconcile_every: builder.reconcile_every,
             weights: builder.weights,
             drain: builder.drain,
             max_payload: builder.max_payload,

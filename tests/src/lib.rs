@@ -31,6 +31,7 @@ mod port;
 mod process;
 mod proxy;
 mod repeater;
+mod rest;
 mod ride;
 mod seed;
 mod servers;
@@ -44,6 +45,7 @@ pub use crate::node_process::{NodeProcess, leading};
 pub use crate::process::{Finished, Process, Program, Source, http_get};
 pub use crate::proxy::{Fault, Happened, Proxy, Request, Tally};
 pub use crate::repeater::{Repeater, inboxes_empty, parked};
+pub use crate::rest::live_keys;
 pub use crate::ride::{
     CLUSTER_SHARDS, Gate, Look, Notes, Pen, Ride, SOON, Serve, attempts, log, notes, open, story,
 };

@@ -1,4 +1,4 @@
-//! The inbox delivers at least once: each entry is put there a second time.
+//! Inbox and outbox deliver at least once: each entry is put there a second time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::ride::SOON;
 use crate::servers::RawRedis;
 use crate::wait::eventually;
 
-/// Puts a copy of each entry of every inbox behind it, as long as it lives.
+/// Puts a copy of each entry of every inbox behind it, and of every outbox if asked to, as long as it
+/// lives.
 #[derive(Debug)]
 pub struct Repeater {
     repeated: Arc<AtomicUsize>,
@@ -25,11 +26,25 @@ impl Repeater {
     /// # Panics
     /// Redis does not answer.
     pub async fn start(env: &Env) -> Repeater {
+        Repeater::of(env, &["inbox"]).await
+    }
+
+    /// Begins with the inboxes and the outboxes of all shards of a namespace.
+    ///
+    /// # Panics
+    /// Redis does not answer.
+    pub async fn with_posts(env: &Env) -> Repeater {
+        Repeater::of(env, &["inbox", "outbox"]).await
+    }
+
+    async fn of(env: &Env, streams: &[&str]) -> Repeater {
         let repeated = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         for shard in 0..env.shards() {
-            let inbox = format!("{{{}:{shard}}}:inbox", env.namespace());
-            tasks.spawn(repeat(env.raw().await, inbox, repeated.clone()));
+            for stream in streams {
+                let stream = format!("{{{}:{shard}}}:{stream}", env.namespace());
+                tasks.spawn(repeat(env.raw().await, stream, repeated.clone()));
+            }
         }
         Repeater {
             repeated,
@@ -57,13 +72,13 @@ impl Repeater {
 }
 
 /// A reader that is blocked on the stream is served before anybody else can take the entry away.
-async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) {
+async fn repeat(mut redis: RawRedis, stream: String, repeated: Arc<AtomicUsize>) {
     let mut copies: BTreeSet<String> = BTreeSet::new();
     let mut last = "0".to_owned();
     loop {
         let options = StreamReadOptions::default().block(1_000).count(10);
         let mut read = redis::cmd("XREAD");
-        read.arg(options).arg("STREAMS").arg(&inbox).arg(&last);
+        read.arg(options).arg("STREAMS").arg(&stream).arg(&last);
         let Ok(reply) = read
             .query_async::<Option<StreamReadReply>>(&mut redis)
             .await
@@ -80,9 +95,9 @@ async fn repeat(mut redis: RawRedis, inbox: String, repeated: Arc<AtomicUsize>) 
                 continue;
             }
             let mut add = redis::cmd("XADD");
-            add.arg(&inbox).arg("*");
+            add.arg(&stream).arg("*");
             for field in entry.map.keys() {
-                let items: String = entry.get(field).expect("the items");
+                let items: Vec<u8> = entry.get(field).expect("the items");
                 add.arg(field).arg(items);
             }
             copies.insert(add.query_async(&mut redis).await.expect("added"));

@@ -13,6 +13,10 @@ use crate::registry::{Pattern, Registry};
 const SETTINGS_INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(10);
 
+/// Shortest and longest time from one walk over what should be moving to the next.
+const RECONCILE_INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(3_600);
+
 /// Why a node cannot be built. Nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -83,6 +87,13 @@ impl NodeBuilder {
                 option: "the interval of settings",
                 given: paceline_types::duration::format(self.look),
                 allowed: "between 100ms and 10s",
+            });
+        }
+        if !RECONCILE_INTERVALS.contains(&self.reconcile_every) {
+            return Err(BuildError::Option {
+                option: "the interval of walks",
+                given: paceline_types::duration::format(self.reconcile_every),
+                allowed: "between 100ms and 1h",
             });
         }
         let wrong = |option, given: u64, allowed| {

@@ -90,6 +90,10 @@ fn each_mistake_is_one_sentence() {
             "the interval of settings is 11s, but must be between 100ms and 10s",
         ),
         (
+            new().reconcile_interval(Duration::from_millis(99)),
+            "the interval of walks is 99ms, but must be between 100ms and 1h",
+        ),
+        (
             new().concurrency(0),
             "concurrency is 0, but must be at least 1",
         ),

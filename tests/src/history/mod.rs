@@ -9,7 +9,8 @@ mod fold;
 use std::collections::BTreeMap;
 
 use paceline_store::Store;
-use paceline_types::{Event, EventKind, JobId, WorkflowId};
+use paceline_types::workflow::Hook;
+use paceline_types::{Event, EventKind, JobId, TaskName, WorkflowId};
 
 use fold::JobFold;
 
@@ -65,12 +66,14 @@ impl History {
             event.kind.as_str().starts_with("workflow."),
         ) {
             let kinds = self.workflows.entry(workflow).or_default();
-            if let Some(end) = kinds.iter().find(|kind| ends_workflow(kind)) {
+            let end = kinds.iter().find(|kind| ends_workflow(kind));
+            if let Some(end) = end.filter(|_| !follows_the_end(&event)) {
                 self.violations
                     .push(format!("{workflow}: {} after {end}", event.kind));
             }
             kinds.push(event.kind.clone());
-        } else if let Some(job) = event.job_id {
+        } else if let (Some(job), false) = (event.job_id, event.kind.as_str().starts_with("batch."))
+        {
             let fold = self.jobs.entry(job).or_default();
             if let Err(problem) = fold.apply(&event) {
                 self.violations.push(format!("{job}: {problem}"));
@@ -125,6 +128,13 @@ impl History {
         self.refuse(&wrong);
     }
 
+    /// Jobs that the log knows and that have not ended.
+    #[must_use]
+    pub fn open_jobs(&self) -> Vec<JobId> {
+        let open = self.jobs.iter().filter(|(_, fold)| fold.end().is_none());
+        open.map(|(job, _)| *job).collect()
+    }
+
     /// Events of one kind.
     pub fn count(&self, kind: &EventKind) -> usize {
         self.events
@@ -147,6 +157,13 @@ impl History {
                 .join("\n")
         );
     }
+}
+
+/// The hooks that a workflow's end calls for run after it.
+fn follows_the_end(event: &Event) -> bool {
+    let task = event.workflow_task.as_ref().map(TaskName::as_str);
+    let hook = task.and_then(Hook::of_task_name);
+    hook.is_some_and(|hook| hook != Hook::Init)
 }
 
 fn ends_workflow(kind: &EventKind) -> bool {

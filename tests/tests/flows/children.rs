@@ -37,6 +37,22 @@ async fn all_ended(client: &Client, name: &str, status: WorkflowStatus) -> Vec<W
 }
 
 feature_test! {
+    /// Contract row 74: a child whose input cannot be made is never made, and nobody is sent to it.
+    async fn a_child_that_is_never_made_is_not_told_of(env: Env) {
+        let scene = Scene::open(&env).await;
+        let made = Step::child("made", inner(failing("x"))).allow_failure();
+        let unmade = Step::child("unmade", inner(echo("x", json!(1)))).payload("{{input.order}}");
+        let workflow = WorkflowBuilder::new("outer").task(made).task(unmade.after(["made"]));
+        let handle = scene.submit(workflow, json!({})).await;
+        let ended = crate::ended(&handle).await.unwrap();
+        assert_eq!(tasks(&ended), ["made dead", "unmade dead"]);
+        let told: Vec<_> = ended.tasks.iter().map(|task| task.child_workflow_id).collect();
+        let children = named(&scene.client, "inner").await;
+        let [made] = &children[..] else { panic!("{children:?}") };
+        assert_eq!(told, [Some(made.id), None]);
+        scene.stop().await;
+    }
+
     /// Contract row 74, W22, W25: the child is given the payload and leaves its output; roots and
     /// many at once, which on a cluster live in several shards.
     async fn a_child_takes_its_input_and_leaves_its_output(env: Env) {

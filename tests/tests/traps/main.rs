@@ -22,6 +22,7 @@ mod lost;
 mod meet;
 mod parts;
 mod signals;
+mod still;
 mod whole;
 
 /// How often each start of a task ran: its workflow, name and iteration.

@@ -194,9 +194,15 @@ fn check(ledger: &MemoryLedger, batch: BatchId, items: usize, definition: &Batch
     }
 }
 
+/// `CHAOS_SEED` and `CHAOS_COUNT` ask for other seeds, and for more.
 #[tokio::test]
 async fn leaders_may_be_lost_before_and_after_their_commits() {
-    for seed in 0..120 {
+    let number = |name: &str, usual: u64| match std::env::var(name) {
+        Ok(text) => text.parse().expect("a number"),
+        Err(_) => usual,
+    };
+    let first = number("CHAOS_SEED", 0);
+    for seed in first..first + number("CHAOS_COUNT", 120) {
         survive(seed).await;
     }
 }

@@ -164,7 +164,9 @@ pub(super) fn task_view(
         None => {}
     }
     let child = definition.and_then(|task| task.child_workflow_def.as_ref());
-    if let Some(child) = child.filter(|_| began(record)) {
+    // One that ended, or was given up, without leaving an end was never made.
+    let made = record.final_status().is_none() || found.contains_key(&job);
+    if let Some(child) = child.filter(|_| began(record) && made) {
         let (iteration, shards) = (record.iteration(), stored.header.shards.max(1));
         view.child_workflow_id = Some(match child.has_limits() {
             true => WorkflowId::of_child_beside(id, placed.index, iteration),

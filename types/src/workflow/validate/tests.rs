@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use proptest::prelude::ProptestConfig;
 
 use super::*;
 use crate::Priority;
@@ -12,6 +13,14 @@ mod routes;
 mod section;
 mod values;
 mod whole;
+
+/// So many random cases, unless `PROPTEST_CASES` asks for another number.
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    let cases = if asked { config.cases } else { usual };
+    ProptestConfig { cases, ..config }
+}
 
 fn definition(text: &str) -> WorkflowDefinition {
     WorkflowDefinition::from_json(text).expect(text)

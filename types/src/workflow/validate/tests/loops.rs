@@ -224,7 +224,7 @@ fn run(plan: &Plan, choices: &[u32]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     /// Row 70, W16: when a loop goes round, all of its body is done, and nothing outside that waits
     /// for a task of it has begun. And whatever is accepted can go on until all is done.

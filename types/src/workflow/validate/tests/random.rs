@@ -79,7 +79,7 @@ fn definitions() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     /// Whatever is written, it is either accepted, and then restored from what is kept of it, or
     /// told with places that are in it.
