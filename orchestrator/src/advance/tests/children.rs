@@ -142,3 +142,20 @@ fn children_are_sixteen_deep_at_most() {
         assert_eq!(run.instance.stage().is_closed(), !allowed);
     }
 }
+
+/// Row 74: what a child is given is bounded as any payload is, together with what it is wrapped in.
+#[test]
+fn a_child_that_would_be_given_too_much_fails() {
+    let mut run = Run::new("l k{}<l=l");
+    run.limits.max_payload = 40;
+    run.instance = run.reloaded();
+    run.after(&["start"]);
+    let mut small = run.clone();
+    small.after(&["done l \"123456789\""]);
+    assert_eq!(small.open(), ["k"]);
+    run.after(&["done l \"1234567890\""]);
+    let ending = run.instance.stage().ending().map(ToString::to_string);
+    let problem =
+        "task k failed: payload: 41 bytes, at most 40 are allowed; pass a reference to the data";
+    assert_eq!(ending.as_deref(), Some(problem));
+}

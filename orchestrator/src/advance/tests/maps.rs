@@ -111,6 +111,43 @@ fn an_element_that_cannot_be_rendered_fails() {
     ]);
 }
 
+/// Row 89: an element is bounded as any payload is, however large the array may be.
+#[test]
+fn an_element_that_is_too_large_fails() {
+    let mut run = Run::new("l m[]?<l=l");
+    run.limits.max_payload = 16;
+    run.instance = run.reloaded();
+    run.after(&["start"]);
+    let written = run.say("done l [\"0123456789abcd\",\"0123456789abcde\"]");
+    let error = "m#1 is {\"error\":\"payload: 17 bytes, at most 16 are allowed; pass a reference to \
+                 the data\"}";
+    assert!(
+        written.starts_with(&format!("run m#0, {error} ! ")),
+        "{written}"
+    );
+}
+
+/// Rows 73 and 89: elements and tasks are counted, and too many of them fail the map with that reason.
+#[test]
+fn a_map_has_no_more_elements_than_there_is_room_for() {
+    let ending = |run: &Run| run.instance.stage().ending().map(ToString::to_string);
+    let mut run = Run::new("l m[]<l=l");
+    let many = serde_json::to_string(&vec![0; 10_001]).expect("json");
+    run.after(&["start", &format!("done l {many}")]);
+    let problem = "task m failed: map \"m\": it has 10001 items, at most 10000 are allowed";
+    assert_eq!(ending(&run).as_deref(), Some(problem));
+
+    let mut definition = crate::graph::graph("m0[] m1[] m2[] m3[] m4[] m5[] m6[] m7[] m8[] m9[]");
+    for task in &mut definition.tasks {
+        task.items = serde_json::value::to_raw_value(&vec![0; 10_000]).ok();
+    }
+    let mut run = Run::of(&definition);
+    run.after(&["start"]);
+    let problem = "task m9 failed: task \"m9\" adds 10000 tasks to 90010, and a workflow may have \
+                   100000 at most";
+    assert_eq!(ending(&run).as_deref(), Some(problem));
+}
+
 /// Row 89: without leave to fail, the first dead element is the end of the map and of the workflow.
 #[test]
 fn a_dead_element_fails_the_map() {

@@ -124,3 +124,53 @@ fn a_section_has_routes_of_its_own() {
         "done y             => run z ! task.completed y, task.completed g, task.dispatched z",
     ]);
 }
+
+/// Row 73: limits are kept where their keys lead, and the tasks of a section run where the workflow is.
+#[test]
+fn limits_of_a_section_lead_to_the_shard_of_the_workflow() {
+    use paceline_types::ShardIndex;
+    let key_of = |shard: u16| {
+        let keys = (0..).map(|n| format!("k{n}"));
+        let mut led = keys.filter(|key| ShardIndex::of_key(key, 4) == ShardIndex(shard));
+        led.next().expect("a key")
+    };
+    for (keys, problem) in [
+        (vec![key_of(0)], None),
+        (
+            vec![key_of(1)],
+            Some("kept in another shard than the workflow"),
+        ),
+        (vec![key_of(0), key_of(1)], Some("lead to different shards")),
+    ] {
+        let mut run = Run::new("g()");
+        run.after(&["start"]);
+        let task = serde_json::json!({"name": "p", "task_type": "x", "limits": keys});
+        run.after(&[&format!("done g {}", serde_json::json!({"tasks": [task]}))]);
+        let ending = run.instance.stage().ending().map(ToString::to_string);
+        match problem {
+            None => assert_eq!(run.open(), ["p"]),
+            Some(problem) => assert!(ending.is_some_and(|ending| ending.contains(problem))),
+        }
+    }
+}
+
+/// Row 73: ten mistakes are told, and how many there are beside.
+#[test]
+fn mistakes_of_a_section_are_told_and_counted() {
+    let task = |n: usize| serde_json::json!({"name": format!("p{n}"), "task_type": "x", "depends_on": ["nobody"]});
+    let tasks: Vec<_> = (0..12).map(task).collect();
+    let mut run = Run::new("g()");
+    run.after(&["start"]);
+    run.after(&[&format!("done g {}", serde_json::json!({"tasks": tasks}))]);
+    let ending = run.instance.stage().ending().map(ToString::to_string);
+    let ending = ending.expect("an end");
+    assert_eq!(
+        ending.matches("no task is named \"nobody\"").count(),
+        10,
+        "{ending}"
+    );
+    assert!(
+        ending.ends_with("; 2 more mistakes; mend these first"),
+        "{ending}"
+    );
+}
