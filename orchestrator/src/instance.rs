@@ -17,7 +17,7 @@ mod tasks;
 mod unit;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -87,7 +87,7 @@ pub struct Instance {
     /// Records of the hooks, in the order in which they run.
     hooks: [Option<TaskRecord>; 4],
     /// Indices by the names of tasks of subflows' sections.
-    names: HashMap<TaskName, u32>,
+    names: BTreeMap<TaskName, u32>,
     mailbox: Mailbox,
     /// Signals that were acknowledged before their entry in the inbox was read.
     acknowledged: BTreeSet<u64>,
@@ -151,7 +151,7 @@ impl Instance {
             header: Header::NEW,
             units: Units::new(definition),
             hooks: [const { None }; 4],
-            names: HashMap::new(),
+            names: BTreeMap::new(),
             mailbox: Mailbox::default(),
             acknowledged: BTreeSet::new(),
             ready: BTreeSet::new(),
@@ -218,12 +218,6 @@ impl Instance {
     #[must_use]
     pub fn input(&self) -> Option<&Bytes> {
         self.input.as_ref()
-    }
-
-    /// Whether a name is taken: by a task, or by what an element of one of its maps may be called.
-    #[must_use]
-    pub fn has_name(&self, name: &str) -> bool {
-        self.plan.has_name(name) || self.index_of(name).is_some()
     }
 
     /// Sizes that it holds to.
