@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_types::workflow::{Header, Section, TaskRecord};
+use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 use crate::instance::Instance;
@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     tasks: BTreeMap<u32, TaskRecord>,
     history: Vec<(u32, TaskRecord)>,
     sections: Vec<Section>,
+    dropped: Vec<DroppedStart>,
     conclusions: Vec<Conclusion>,
     posts: Vec<Post>,
     dispatches: Vec<TaskJob>,
@@ -40,6 +41,7 @@ impl Draft {
             tasks: BTreeMap::new(),
             history: Vec::new(),
             sections: Vec::new(),
+            dropped: Vec::new(),
             conclusions: Vec::new(),
             posts: Vec::new(),
             dispatches: Vec::new(),
@@ -64,6 +66,7 @@ impl Draft {
         self.more = transition.more;
         self.history.extend(transition.history);
         self.sections.extend(transition.sections);
+        self.dropped.extend(transition.dropped);
         for effect in transition.effects {
             match effect {
                 Effect::Dispatch(job) => self.dispatches.push(*job),
@@ -138,6 +141,7 @@ impl Draft {
             tasks: self.tasks.into_iter().collect(),
             history: self.history,
             sections: self.sections,
+            dropped: self.dropped,
             conclusions: self.conclusions,
             posts: self.posts,
             dispatches: self.dispatches,

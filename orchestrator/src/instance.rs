@@ -17,7 +17,7 @@ mod tasks;
 mod unit;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -87,7 +87,7 @@ pub struct Instance {
     /// Records of the hooks, in the order in which they run.
     hooks: [Option<TaskRecord>; 4],
     /// Indices by the names of tasks of subflows' sections.
-    names: HashMap<TaskName, u32>,
+    names: BTreeMap<TaskName, u32>,
     mailbox: Mailbox,
     /// Signals that were acknowledged before their entry in the inbox was read.
     acknowledged: BTreeSet<u64>,
@@ -113,6 +113,9 @@ pub struct Instance {
     unkept: BTreeSet<u32>,
     /// While restarting: tasks that were passed by behind one that was reset.
     stale: BTreeSet<u32>,
+    /// Tasks that went with their section and of which records are kept still: the newest start of
+    /// each.
+    dropped: BTreeMap<u32, u32>,
     /// What was worked out before and can be worked out again.
     cache: WorkedOut,
 }
@@ -121,6 +124,8 @@ pub struct Instance {
 #[derive(Clone, Debug, Default)]
 struct WorkedOut {
     maps: BTreeMap<u32, MapWork>,
+    /// The dropped task of which starts were removed, but not all, and the next of these.
+    removing: Option<(u32, u32)>,
 }
 
 /// What is known of a map while it runs, by the base of its section.
@@ -151,7 +156,7 @@ impl Instance {
             header: Header::NEW,
             units: Units::new(definition),
             hooks: [const { None }; 4],
-            names: HashMap::new(),
+            names: BTreeMap::new(),
             mailbox: Mailbox::default(),
             acknowledged: BTreeSet::new(),
             ready: BTreeSet::new(),
@@ -165,6 +170,7 @@ impl Instance {
             failed: BTreeSet::new(),
             unkept: BTreeSet::new(),
             stale: BTreeSet::new(),
+            dropped: BTreeMap::new(),
             cache: WorkedOut::default(),
             plan,
         };
@@ -218,12 +224,6 @@ impl Instance {
     #[must_use]
     pub fn input(&self) -> Option<&Bytes> {
         self.input.as_ref()
-    }
-
-    /// Whether a name is taken: by a task, or by what an element of one of its maps may be called.
-    #[must_use]
-    pub fn has_name(&self, name: &str) -> bool {
-        self.plan.has_name(name) || self.index_of(name).is_some()
     }
 
     /// Sizes that it holds to.
@@ -293,6 +293,7 @@ impl PartialEq for Instance {
             && self.names == other.names
             && self.mailbox == other.mailbox
             && self.ready == other.ready
+            && self.dropped == other.dropped
             && sets(self) == sets(other)
     }
 }

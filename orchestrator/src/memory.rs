@@ -55,6 +55,8 @@ pub struct Tally {
     pub cancels: u64,
     /// Starts that went to the history.
     pub history: u64,
+    /// Starts that were removed because they went with their section.
+    pub dropped: u64,
     /// Results that were kept of what ran on no node.
     pub conclusions: u64,
     /// Posts that were written.

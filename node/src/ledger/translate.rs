@@ -114,6 +114,7 @@ pub(super) fn commit(commit: &Commit) -> Result<StoreCommit<'_>, LedgerError> {
         tasks: &commit.tasks,
         history: &commit.history,
         sections: &commit.sections,
+        dropped: &commit.dropped,
         conclusions: commit.conclusions.iter().map(conclusion).collect(),
         posts,
         successor,

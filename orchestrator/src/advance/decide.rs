@@ -179,21 +179,22 @@ impl Step<'_> {
             return Ok(());
         }
         let count = self.room_for(index, name, tasks.len())?;
-        let taken = |name: &str| self.instance.has_name(name);
         let most = self.instance.limits().max_payload;
         let priority = self.instance.plan().default_priority();
-        let plan = Plan::of_section(&tasks, name, priority, &taken, most).map_err(|mistakes| {
-            let told = mistakes.iter().take(MAX_MISTAKES_TOLD);
-            let mut told: Vec<String> = told.map(ToString::to_string).collect();
-            let untold = mistakes.len() - told.len();
-            if untold > 0 {
-                told.push(format!("{untold} more mistakes; mend these first"));
-            }
-            format!(
-                "subflow {name:?} answered tasks that do not hold: {}",
-                told.join("; ")
-            )
-        })?;
+        let plan = Plan::of_section(&tasks, name, priority, &*self.instance, most).map_err(
+            |mistakes| {
+                let told = mistakes.iter().take(MAX_MISTAKES_TOLD);
+                let mut told: Vec<String> = told.map(ToString::to_string).collect();
+                let untold = mistakes.len() - told.len();
+                if untold > 0 {
+                    told.push(format!("{untold} more mistakes; mend these first"));
+                }
+                format!(
+                    "subflow {name:?} answered tasks that do not hold: {}",
+                    told.join("; ")
+                )
+            },
+        )?;
         self.check_limits(name, &tasks)?;
         let base = self.number(count);
         self.instance.add_subflow(index, iteration, base, plan);

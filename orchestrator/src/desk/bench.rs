@@ -118,7 +118,7 @@ impl Bench<'_> {
         let launched = transition.effects.iter().filter(|effect| is_job(effect));
         // What is passed by or reset writes a record, and makes no job.
         let records = transition.tasks.len().saturating_sub(own);
-        self.answers.effects += launched.count().max(records);
+        self.answers.effects += launched.count().max(records) + transition.dropped.len();
         let concluded = transition.effects.iter().filter_map(|effect| match effect {
             Effect::Conclude(conclusion) => Some(conclusion.job),
             _ => None,

@@ -35,7 +35,7 @@ impl Instance {
     /// The instance that was kept. `plan` is that of its definition.
     ///
     /// Of the sections those count whose generator is at the start that added them; records of
-    /// tasks of others are passed over, as are signals whose entry in the inbox is still to come.
+    /// tasks of others are to be removed. Passed over are signals whose entry in the inbox is still to come.
     /// Of those entries, the ones whose signal was acknowledged meanwhile tell of nothing.
     ///
     /// # Errors
@@ -70,6 +70,9 @@ impl Instance {
         for (index, record) in records {
             if index >= tasks && Hook::of_index(index).is_none() {
                 return Err(BrokenInstance::NoSuchTask { index, tasks });
+            }
+            if Hook::of_index(index).is_none() && instance.units.of(index).is_none() {
+                instance.find_dropped(index, &record);
             }
             instance.take(index, record);
         }

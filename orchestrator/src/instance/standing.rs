@@ -38,6 +38,7 @@ impl Instance {
                     || !self.returned.is_empty()
                     || !self.rewinding.is_empty()
                     || !self.gathering.is_empty()
+                    || self.has_dropped()
                     || self.mailbox.has_deliverable()
             }
             Stage::Ending(_) => {

@@ -1,7 +1,9 @@
 //! Tasks of an instance by their index and their name.
 
+use std::ops::Bound;
+
 use paceline_types::TaskName;
-use paceline_types::workflow::{Hook, PlannedTask, TaskRecord};
+use paceline_types::workflow::{Hook, PlannedTask, TakenNames, TaskRecord, Work, element_of};
 
 use super::unit::{Body, Slot};
 use super::{Instance, TaskPhase};
@@ -109,5 +111,34 @@ impl Instance {
     pub(crate) fn hook(&self, hook: Hook) -> Option<&TaskRecord> {
         let place = Hook::ALL.into_iter().position(|other| other == hook)?;
         self.hooks[place].as_ref()
+    }
+}
+
+/// The names of the definition's tasks, of those that were added, and of all that elements of maps
+/// among them may be called, however many there are.
+impl TakenNames for Instance {
+    fn has_name(&self, name: &str) -> bool {
+        let added = |name: &str| self.names.get(name).copied();
+        let is_map = |index| {
+            let planned = self.planned(index);
+            planned.is_some_and(|planned| matches!(planned.work, Work::Map { .. }))
+        };
+        self.plan.has_name(name)
+            || added(name).is_some()
+            || element_of(name).and_then(added).is_some_and(is_map)
+    }
+
+    fn element_of(&self, map: &str) -> Option<TaskName> {
+        let first = format!("{map}#");
+        let added = || {
+            let names = self
+                .names
+                .range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded));
+            names
+                .map(|(name, _)| name)
+                .take_while(|name| name.as_str().starts_with(&first))
+                .find(|name| element_of(name.as_str()) == Some(map))
+        };
+        self.plan.element_of(map).or_else(added).cloned()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use paceline_types::JobId;
-use paceline_types::workflow::Hook;
+use paceline_types::workflow::{DroppedStart, Hook};
+use paceline_types::{JobId, WorkflowId};
 
 use super::{JobState, Kept, MemoryJob, State};
 use crate::desk::MAX_EFFECTS;
@@ -32,6 +32,8 @@ pub(super) fn check_turn(turn: &Turn) {
     assert!(records <= MAX_RECORDS, "too many records: {records}");
     let history: usize = turn.commits.iter().map(|commit| commit.history.len()).sum();
     assert!(history <= BOUND, "too much history: {history}");
+    let dropped: usize = turn.commits.iter().map(|commit| commit.dropped.len()).sum();
+    assert!(dropped <= BOUND, "too much is dropped: {dropped}");
     for commit in &turn.commits {
         check(commit);
     }
@@ -70,6 +72,12 @@ fn check(commit: &Commit) {
     }
     let alarms: BTreeSet<_> = commit.alarms.iter().map(|(alarm, _)| *alarm).collect();
     assert_eq!(alarms.len(), commit.alarms.len(), "an alarm is named twice");
+    let dropped: BTreeSet<_> = commit.dropped.iter().collect();
+    assert_eq!(
+        dropped.len(),
+        commit.dropped.len(),
+        "a start is dropped twice"
+    );
 }
 
 impl State {
@@ -151,6 +159,9 @@ impl State {
             self.post(post);
         }
         let workflow = commit.workflow;
+        for start in commit.dropped {
+            self.drop_start(workflow, start);
+        }
         self.log
             .extend(commit.events.into_iter().map(|event| (workflow, event)));
         CommitOutcome::Committed { revision }
@@ -173,6 +184,26 @@ impl State {
         }
         if !stopped.is_empty() {
             self.deliver(stopped);
+        }
+    }
+
+    /// Removes what is kept of a start that went with its section.
+    fn drop_start(&mut self, workflow: WorkflowId, start: DroppedStart) {
+        self.tally.dropped += 1;
+        let job = JobId::of_task(workflow, start.index, start.iteration);
+        let before = self.jobs.remove(&job);
+        assert!(
+            before.is_none_or(|job| matches!(job.state, JobState::Ended(_))),
+            "{job} is dropped and has not ended"
+        );
+        self.concluded.remove(&job);
+        let Some(kept) = self.workflows.get_mut(&workflow) else {
+            return;
+        };
+        kept.history.remove(&(start.index, start.iteration));
+        if start.newest {
+            kept.tasks.remove(&start.index);
+            kept.sections.remove(&start.index);
         }
     }
 }

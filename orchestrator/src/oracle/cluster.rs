@@ -65,6 +65,8 @@ struct Kept {
     continued_from: Option<WorkflowId>,
     inbox: VecDeque<Event>,
     alarms: BTreeSet<Alarm>,
+    /// Tasks of which nothing is kept any more, but in the picture.
+    dropped: BTreeSet<u32>,
     more: bool,
     wanted: Vec<JobId>,
     closed: bool,
@@ -83,6 +85,8 @@ pub struct Cluster {
     instances: BTreeMap<WorkflowId, Kept>,
     jobs: BTreeMap<JobId, Job>,
     left: BTreeMap<JobId, Left>,
+    /// Jobs that went with their section.
+    removed: BTreeSet<JobId>,
     root: WorkflowId,
     steps: usize,
     /// What happened to the root.
@@ -112,6 +116,7 @@ impl Cluster {
             mishaps,
             instances: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            removed: BTreeSet::new(),
             left: BTreeMap::new(),
             root,
             steps: 0,
@@ -164,6 +169,7 @@ impl Cluster {
             continued_from,
             inbox: VecDeque::from([Event::Start { shards: SHARDS }]),
             alarms: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             more: false,
             wanted: Vec::new(),
             closed: false,
@@ -204,9 +210,14 @@ impl Cluster {
             tasks: picture
                 .tasks
                 .iter()
+                .filter(|(index, _)| !kept.dropped.contains(index))
                 .map(|(index, record)| (*index, record.clone()))
                 .collect(),
-            sections: picture.newest_sections(),
+            sections: {
+                let mut sections = picture.newest_sections();
+                sections.retain(|section| !kept.dropped.contains(&section.generator));
+                sections
+            },
             signals: kept
                 .signals
                 .iter()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::workflow::{Header, Section, TaskRecord};
+use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
 use paceline_types::{
     BatchId, EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus,
 };
@@ -13,7 +13,7 @@ use super::{BatchCommit, Delivery, EntryId, Post};
 /// What one turn of the leader writes, in one call.
 ///
 /// Bounded: at most 100 commits; 100 dispatches, cancellations and posts that make or cancel
-/// children in all; 100 starts for the history, and 300 task records.
+/// children in all; 100 starts for the history, 100 that are dropped, and 300 task records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// At most one for each workflow.
@@ -54,6 +54,11 @@ pub struct Commit {
     pub history: Vec<(u32, TaskRecord)>,
     /// Tasks that were added; one replaces an older one of the same generator.
     pub sections: Vec<Section>,
+    /// Starts of tasks that went with their section, after all that this commit writes of them: their
+    /// records, in `tasks` or `history`, and their jobs or what was concluded in their place are
+    /// removed; with the newest start of a task the section that it added as well. What is gone
+    /// already stays so.
+    pub dropped: Vec<DroppedStart>,
     /// Results of what ran on no node. A value takes the place of what a job answered that is of no
     /// use; anything else that is there already stays.
     pub conclusions: Vec<Conclusion>,

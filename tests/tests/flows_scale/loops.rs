@@ -38,3 +38,51 @@ async fn a_thousand_iterations_cost_what_a_hundred_do() {
     assert_eq!(started, 3 * (11 + 101 + 1_001) + 3, "each start once");
     house.node.stop().await;
 }
+
+/// A map of twenty elements and the condition behind it, which leads back `rounds` times.
+fn looping_map() -> Value {
+    let items: Vec<u32> = (0..20).collect();
+    json!({ "name": "loop", "tasks": [
+        { "name": "each", "type": "map", "task_type": "echo", "items": items },
+        { "name": "enough", "task_type": "again", "type": "condition", "depends_on": ["each"],
+          "max_iterations": 2_000, "condition_routes": { "0": "each", "1": "done" } },
+        { "name": "done", "task_type": "nothing", "depends_on": ["enough"] },
+    ]})
+}
+
+/// Rows 70 and 88: what a leader loads of a workflow does not grow with the iterations of a loop, and
+/// of the elements of a map those of the last iteration are kept; what the map came to in each of
+/// them can be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_record_of_a_loop_around_a_map_does_not_grow() {
+    let house = House::open(1).await;
+    let mut jobs = 0;
+    for rounds in [3, 100] {
+        house.rounds.store(rounds, Ordering::SeqCst);
+        let workflow = house.run(looping_map()).await;
+        assert_eq!(workflow.status, WorkflowStatus::Completed, "{workflow:?}");
+        let record = house.record(workflow.id).await;
+        let bytes: usize = record
+            .iter()
+            .map(|(field, text)| field.len() + text.len())
+            .sum();
+        let tasks = record.keys().filter(|field| field.starts_with('t')).count();
+        println!("{rounds} rounds: {} fields, {bytes} bytes", record.len());
+        assert_eq!(tasks, 20 + 3, "{record:?}");
+        assert!(bytes < 2_500, "{bytes} bytes");
+        let all = house.server.keys("*}:j:*").await.len();
+        // Elements of the last iteration, each start of the condition, the end.
+        assert_eq!(all - jobs, 20 + rounds + 1 + 1);
+        jobs = all;
+        let last = u32::try_from(rounds).unwrap();
+        for iteration in [0, last / 2, last] {
+            let result = house
+                .store
+                .task_result(workflow.id, "each", Some(iteration));
+            let result = result.await.unwrap().unwrap().result.unwrap();
+            let elements: Vec<u32> = serde_json::from_slice(&result).unwrap();
+            assert!(elements.into_iter().eq(0..20), "of iteration {iteration}");
+        }
+    }
+    house.node.stop().await;
+}

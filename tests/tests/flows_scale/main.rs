@@ -7,6 +7,7 @@ mod depth;
 mod loops;
 mod maps;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +17,8 @@ use paceline_node::{HandlerOptions, Node, RunningNode};
 use paceline_store::Store;
 use paceline_tests::{RedisServer, attempts, open, within};
 use paceline_types::workflow::Workflow;
-use paceline_types::{Bytes, WorkflowDefinition};
+use paceline_types::{Bytes, WorkflowDefinition, WorkflowId};
+use redis::AsyncTypedCommands;
 use serde_json::Value;
 
 /// For the largest of these in a debug build, on a machine that is busy.
@@ -89,6 +91,12 @@ impl House {
         let definition = WorkflowDefinition::from_json(&definition.to_string()).unwrap();
         let handle = self.client.submit_workflow(definition, None).await.unwrap();
         within("its end", LARGE, handle.wait()).await.unwrap()
+    }
+
+    /// The record of a workflow, as a leader loads it.
+    async fn record(&self, id: WorkflowId) -> HashMap<String, String> {
+        let key = format!("{{scale:0}}:wf:{}", id.bare(&mut [0; 26]) as &str);
+        self.server.connect().await.hgetall(key).await.unwrap()
     }
 
     /// What Redis did since it started.

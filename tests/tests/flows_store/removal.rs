@@ -7,7 +7,9 @@ use paceline_store::calls::inbox::InboxItem;
 use paceline_store::calls::outbox::ChildPhase;
 use paceline_store::calls::turn::Settle;
 use paceline_tests::shared_redis;
-use paceline_types::workflow::{Hook, Origin, Section, SectionBody, Stage, TaskRecord};
+use paceline_types::workflow::{
+    DroppedStart, Hook, Origin, Section, SectionBody, Stage, TaskRecord,
+};
 use paceline_types::{
     Bytes, IdempotencyKey, JobId, Settlement, ShardIndex, SignalName, Tag, WorkflowId,
 };
@@ -59,6 +61,28 @@ impl Hand {
             }
         }
         panic!("it does not end");
+    }
+
+    /// Lets an instance go on as the next one of its line, and removes it. Returns the next.
+    async fn turn_page(
+        &self,
+        raw: &mut MultiplexedConnection,
+        from: WorkflowId,
+        page: u32,
+    ) -> WorkflowId {
+        let (to, job) = (from.of_successor(), JobId::of_task(from, 0, 0));
+        self.commit(from, |next| {
+            next.conclusions = vec![(job, Left::Value(page.to_string()))];
+            next.tasks = vec![(0, completed(0))];
+            next.header = Some(at(Stage::Continued { to }));
+            next.successor = Some((to, job));
+            (next.close, next.retire) = (true, true);
+        })
+        .await;
+        self.age(raw, from).await;
+        self.sweep().await;
+        assert!(self.store.workflow(from).await.unwrap().is_none());
+        to
     }
 
     /// Keys that are not fixed.
@@ -187,6 +211,67 @@ async fn nothing_of_a_workflow_is_left() {
     assert_eq!(hand.store.workflow(id).await.unwrap(), None);
 }
 
+/// Row 88: what went with its section leaves nothing behind, long before the workflow is removed.
+#[tokio::test]
+async fn nothing_of_a_dropped_section_is_left() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let id = hand.begin(&plain(&["a"])).await;
+    let node = hand.node().await;
+    hand.commit(id, |next| next.tasks = vec![(0, completed(0))])
+        .await;
+    let before = hand.left_over(&mut raw).await;
+    for iteration in 0..2_u32 {
+        hand.commit(id, |next| {
+            let made = next.job(5, "m#1", |spec| {
+                spec.tags = vec![Tag::new("t").unwrap()];
+                spec.audited = true;
+            });
+            made.iteration = iteration;
+            next.tasks = vec![(5, dispatched(iteration))];
+            next.history = (0..iteration).map(|over| (5, completed(over))).collect();
+        })
+        .await;
+        let run = hand.turn(node, &[], 1).await.pop().unwrap();
+        hand.complete(node, &run, "1").await;
+    }
+    hand.store
+        .copy_audit(ShardIndex(0), hand.term)
+        .await
+        .unwrap();
+    let start = |index, iteration, newest| DroppedStart {
+        index,
+        iteration,
+        newest,
+    };
+    let during = hand.left_over(&mut raw).await;
+    assert!(during.len() > before.len() + 4, "{during:?}");
+    hand.commit(id, |next| {
+        let (generator, iteration, base) = (6, 0, 7);
+        next.tasks = vec![(5, completed(1)), (6, completed(0))];
+        next.sections = vec![Section {
+            generator,
+            iteration,
+            base,
+            body: SectionBody::Map { count: 1 },
+        }];
+        let concluded = JobId::of_task(id, 6, 0);
+        next.conclusions = vec![(concluded, Left::Value("[]".to_owned()))];
+        next.dropped = vec![start(5, 0, false), start(5, 1, true), start(6, 0, true)];
+    })
+    .await;
+    assert_eq!(hand.left_over(&mut raw).await, before);
+    let record = raw
+        .hkeys(hand.key(&format!("wf:{}", id.bare(&mut [0; 26]) as &str)))
+        .await
+        .unwrap();
+    let of_tasks = record
+        .iter()
+        .filter(|field| field.starts_with(['t', 'x']))
+        .collect::<Vec<_>>();
+    assert_eq!(of_tasks, ["t0"]);
+}
+
 /// Row 81: a hook may take longer than the retention of its workflow.
 #[tokio::test]
 async fn a_workflow_whose_hooks_run_is_not_removed() {
@@ -242,18 +327,7 @@ async fn a_line_outlives_its_first_instance() {
     hand.store.deliver(&spawn).await.unwrap();
     let mut from = child;
     for page in 0..3 {
-        let (to, job) = (from.of_successor(), JobId::of_task(from, 0, 0));
-        hand.commit(from, |next| {
-            next.conclusions = vec![(job, Left::Value(page.to_string()))];
-            next.header = Some(at(Stage::Continued { to }));
-            next.successor = Some((to, job));
-            (next.close, next.retire) = (true, true);
-        })
-        .await;
-        hand.age(&mut raw, from).await;
-        hand.sweep().await;
-        assert!(hand.store.workflow(from).await.unwrap().is_none());
-        from = to;
+        from = hand.turn_page(&mut raw, from, page).await;
     }
     let phases = async || hand.store.child_phases(&[child]).await.unwrap();
     assert_eq!(phases().await, [ChildPhase::Unfinished]);
@@ -276,4 +350,34 @@ async fn a_line_outlives_its_first_instance() {
     assert_eq!(phases().await, [ChildPhase::Missing]);
     let left = hand.left_over(&mut raw).await;
     assert!(!left.contains(&"lines".to_owned()), "{left:?}");
+}
+
+/// Row 87: a line of instances takes the room of its newest one, however often it went on.
+#[tokio::test]
+async fn a_line_takes_the_room_of_its_newest_instance() {
+    let hand = Hand::new().await;
+    let mut raw = shared_redis().await.connect().await;
+    let first = hand.begin(&plain(&["only"])).await;
+    let mut newest = hand.turn_page(&mut raw, first, 0).await;
+    let mut kept = Vec::new();
+    for page in [1, 100] {
+        for _ in 0..page {
+            newest = hand.turn_page(&mut raw, newest, page).await;
+        }
+        let bare = newest.bare(&mut [0; 26]).to_owned();
+        let keys = hand.left_over(&mut raw).await;
+        let keys: Vec<String> = keys
+            .iter()
+            .map(|key| key.replace(&bare, "newest"))
+            .collect();
+        let lines = raw.hlen(hand.key("lines")).await.unwrap();
+        let active = raw.zcard(hand.key("workflows:active")).await.unwrap();
+        kept.push((keys, lines, active));
+    }
+    assert_eq!(kept[0], kept[1]);
+    assert_eq!((kept[1].1, kept[1].2), (1, 1));
+    hand.close(newest, Stage::Completed).await;
+    hand.age(&mut raw, newest).await;
+    hand.sweep().await;
+    assert_eq!(hand.left_over(&mut raw).await, [] as [&str; 0]);
 }

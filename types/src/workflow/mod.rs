@@ -19,9 +19,9 @@ pub use draw::{Graph, GraphFormat};
 pub use instance::{MapProgress, TaskResult, TaskState, Workflow, WorkflowSignal, WorkflowStatus};
 pub use plan::{
     MapItems, Plan, PlannedHook, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks,
-    Work, object, with_upstream,
+    Work, element_of, object, with_upstream,
 };
 pub use record::{Ending, Header, Stage, TaskRecord};
-pub use section::{Origin, Section, SectionBody};
+pub use section::{DroppedStart, Origin, Section, SectionBody};
 pub use task::{Precondition, ResultReuse, TaskDefinition, TaskKind};
-pub use validate::{MAX_DEPENDENCIES, MAX_ELEMENTS, MAX_LOOP, MAX_ROUTES, MAX_TASKS};
+pub use validate::{MAX_DEPENDENCIES, MAX_ELEMENTS, MAX_LOOP, MAX_ROUTES, MAX_TASKS, TakenNames};

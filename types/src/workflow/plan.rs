@@ -27,7 +27,7 @@ pub(super) use parts::{Body, Head, Routed};
 pub use task::{MapItems, PlannedPrecondition, PlannedTask, Route, Routes, UpstreamTasks, Work};
 
 use super::Hook;
-use crate::{JobSpec, Priority, RetryPolicy};
+use crate::{JobSpec, Priority, RetryPolicy, TaskName};
 
 /// A validated, indexed DAG. Made by
 /// [`WorkflowDefinition::validate`](super::WorkflowDefinition::validate) or, from what was
@@ -169,6 +169,21 @@ impl Plan {
             || element_of(name).is_some_and(|map| self.index_of(map).is_some_and(is_map))
     }
 
+    /// A task that is called as an element of a map of this name would be, `<map>#<place>`; it costs
+    /// the number of tasks whose names begin so.
+    #[must_use]
+    pub fn element_of(&self, map: &str) -> Option<&TaskName> {
+        let first = format!("{map}#");
+        let name = |&task: &u32| &self.task(task).name;
+        let from = self
+            .named
+            .partition_point(|task| name(task).as_str() < first.as_str());
+        let names = self.named[from..].iter().map(name);
+        names
+            .take_while(|name| name.as_str().starts_with(&first))
+            .find(|name| element_of(name.as_str()) == Some(map))
+    }
+
     /// The tasks that `depends_on` names, in its order.
     #[must_use]
     pub fn dependencies(&self, index: u32) -> &[u32] {
@@ -291,7 +306,8 @@ impl Plan {
 }
 
 /// The map that an element of this name would be of: what is before `#` and digits.
-pub(super) fn element_of(name: &str) -> Option<&str> {
+#[must_use]
+pub fn element_of(name: &str) -> Option<&str> {
     let (map, place) = name.rsplit_once('#')?;
     let digits = !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit());
     digits.then_some(map)

@@ -27,7 +27,7 @@ use crate::nearest::nearest;
 
 use super::plan::{Head, Plan, PlannedTask};
 use super::{DefinitionError, TaskDefinition, WorkflowDefinition};
-use crate::{Priority, TaskType};
+use crate::{Priority, TaskName, TaskType};
 
 pub use maps::MAX_ELEMENTS;
 pub use routes::{MAX_LOOP, MAX_ROUTES};
@@ -88,8 +88,8 @@ impl Plan {
     /// may be none.
     ///
     /// They are validated as the tasks of a workflow are, but may also depend on `generator`,
-    /// which means nothing more. `taken` says whether the instance has a task of a name, as
-    /// [`Plan::has_name`] does. Tasks without a priority get `default_priority`.
+    /// which means nothing more. `taken` are the names that the instance has. Tasks without a
+    /// priority get `default_priority`.
     ///
     /// # Errors
     /// As [`WorkflowDefinition::validate`].
@@ -97,7 +97,7 @@ impl Plan {
         tasks: &[TaskDefinition],
         generator: &str,
         default_priority: Priority,
-        taken: &dyn Fn(&str) -> bool,
+        taken: &dyn TakenNames,
         max_payload: usize,
     ) -> Result<Plan, Vec<DefinitionError>> {
         check_count(tasks)?;
@@ -154,6 +154,15 @@ fn mistake(path: impl Into<String>, problem: impl Into<String>) -> DefinitionErr
     }
 }
 
+/// The names of an instance that tasks are to be added to.
+pub trait TakenNames {
+    /// Whether a name is taken: by a task, or by what an element of a map may be called.
+    fn has_name(&self, name: &str) -> bool;
+
+    /// A task that is called as an element of a map of this name would be, `<map>#<place>`.
+    fn element_of(&self, map: &str) -> Option<TaskName>;
+}
+
 /// What the tasks are the tasks of.
 #[derive(Clone, Copy)]
 enum Scope<'a> {
@@ -161,7 +170,7 @@ enum Scope<'a> {
     Section {
         generator: &'a str,
         /// None when they are restored.
-        taken: Option<&'a dyn Fn(&str) -> bool>,
+        taken: Option<&'a dyn TakenNames>,
     },
 }
 

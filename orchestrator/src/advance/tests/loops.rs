@@ -1,5 +1,9 @@
 //! Routes that lead back.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
 use super::*;
 
 /// Row 70: what lies between starts afresh, under new jobs; the end is outside of the loop.
@@ -180,4 +184,39 @@ fn a_subflow_in_a_loop_adds_tasks_in_each_round() {
     }
     run.after(&["done p", "done q", "done c {\"route\":1}", "done d"]);
     assert_eq!(run.instance.stage(), &Stage::Completed);
+}
+
+/// Row 88: what is kept of a section goes with it, a start at a time where the limit is small, before
+/// anything of the next iteration begins; so a loop around sections keeps one of each. What the
+/// tasks of the loop came to in each iteration stays.
+#[test]
+fn sections_in_a_loop_take_the_room_of_one() {
+    for limit in [1, 2, ALL] {
+        let mut run = Run::new("g() c>g,z<g z<c").limited(limit);
+        run.after(&["start"]);
+        let mut kept = Vec::new();
+        let mut dropped = 0;
+        for round in 0..5 {
+            let inner = json!({"name": "more", "task_type": "t", "type": "subflow"});
+            let map =
+                json!({"name": "map", "task_type": "t", "type": "map", "items": [1, 2, 3, 4]});
+            let answer = json!({"tasks": [inner, map]});
+            run.settle(&format!("done g {answer}"));
+            let leaf = json!({"tasks": [{"name": "leaf", "task_type": "t"}]});
+            run.settle(&format!("done more {leaf}"));
+            for task in ["leaf", "map#0", "map#1", "map#2", "map#3"] {
+                run.settle(&format!("done {task}"));
+            }
+            kept.push(run.kept.tasks.len());
+            let route = u32::from(round == 4);
+            dropped += run.settle(&format!("done c {{\"route\":{route}}}"));
+        }
+        assert_eq!(kept, [kept[0]; 5], "at a limit of {limit}");
+        assert_eq!(dropped, 4 * 7);
+        run.settle("done z");
+        assert_eq!(run.instance.stage(), &Stage::Completed);
+        let over: BTreeSet<u32> = run.kept.history.keys().map(|(index, _)| *index).collect();
+        assert_eq!(over, BTreeSet::from([0, 1]), "of the loop alone");
+        assert_eq!(run.kept.history.len(), 2 * 4);
+    }
 }

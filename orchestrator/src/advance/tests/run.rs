@@ -78,6 +78,14 @@ impl Kept {
         for section in &transition.sections {
             self.sections.insert(section.generator, section.clone());
         }
+        for start in &transition.dropped {
+            self.history.remove(&(start.index, start.iteration));
+            if start.newest {
+                let record = self.tasks.remove(&start.index).expect("it was kept");
+                assert_eq!(record.iteration(), start.iteration, "{start:?}");
+                self.sections.remove(&start.index);
+            }
+        }
         for effect in &transition.effects {
             if let Effect::Conclude(conclusion) = effect
                 && let ConcludedBy::Signal { number } = conclusion.result
@@ -252,6 +260,24 @@ impl Run {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Applies a line of a script and goes on while there is something to do. How many starts were
+    /// dropped.
+    pub(super) fn settle(&mut self, line: &str) -> usize {
+        let mut event = self.event(line);
+        let mut dropped = 0;
+        loop {
+            let transition = self
+                .apply(&event)
+                .unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
+            assert!(transition.dropped.len() <= self.limit, "{line}");
+            dropped += transition.dropped.len();
+            if !transition.more {
+                return dropped;
+            }
+            event = Event::Continue;
         }
     }
 

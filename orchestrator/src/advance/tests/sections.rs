@@ -174,3 +174,40 @@ fn mistakes_of_a_section_are_told_and_counted() {
         "{ending}"
     );
 }
+
+/// Rows 73 and 89: what an element of a map may be called is no other task's name, whichever of both
+/// comes first, and wherever they stand.
+#[test]
+fn elements_of_maps_in_sections_are_called_as_no_other_task() {
+    let mut run = Run::new("g() h() m#3 z<g,h");
+    run.after(&["start", &answer("a")]);
+    assert!(
+        fails(&run, "h", "m[]").contains("\"m#3\""),
+        "a task of the definition"
+    );
+
+    let mut run = Run::new("g() h() z<g,h");
+    run.after(&["start", &answer("a n#7")]);
+    let why = "an element of the map \"n\" may be called \"n#7\"";
+    assert!(fails(&run, "h", "n[]").contains(why), "a task of a section");
+    assert!(!fails(&run, "h", "n").contains("task h failed"), "no map");
+
+    // It waits for `a`: it has no elements yet.
+    let mut run = Run::new("g() h() z<g,h");
+    run.after(&["start", &answer("a n[]<a=a")]);
+    let why = "the workflow has a task \"n#7\" already";
+    assert!(fails(&run, "h", "n#7").contains(why), "an element of a map");
+    assert!(
+        !fails(&run, "h", "n#x").contains("task h failed"),
+        "no place"
+    );
+}
+
+/// What becomes of the workflow when a subflow answers these tasks.
+fn fails(run: &Run, subflow: &str, tasks: &str) -> String {
+    let mut run = run.clone();
+    let answer = answer(tasks).replacen('g', subflow, 1);
+    run.after(&[&answer]);
+    let ending = run.instance.stage().ending().map(ToString::to_string);
+    ending.unwrap_or_default()
+}

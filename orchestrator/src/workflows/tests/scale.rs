@@ -125,3 +125,46 @@ async fn a_leader_keeps_large_workflows_in_a_few_megabytes() {
         assert!(bytes <= most, "{what}: {bytes} bytes");
     }
 }
+
+/// A loop around a map of so many elements, which leads back until it was evaluated so often.
+fn rounds_of_a_map(count: usize, elements: usize) -> WorkflowDefinition {
+    let mut answers = vec![json!({"ok": {"route": 0}}); count - 1];
+    answers.push(json!({"ok": {"route": 1}}));
+    let items: Vec<usize> = (0..elements).collect();
+    definition(&json!({"name": "loop", "tasks": [
+        {"name": "each", "type": "map", "task_type": "t", "items": items},
+        {"name": "again", "task_type": "t", "type": "condition", "depends_on": ["each"],
+         "payload": {"answers": answers}, "max_iterations": count,
+         "condition_routes": {"0": "each", "1": "end"}},
+        {"name": "end", "task_type": "t", "depends_on": ["again"]},
+    ]}))
+}
+
+/// Rows 70 and 88: what a load reads does not grow with the iterations of a loop; what its tasks came
+/// to in each of them stays.
+#[tokio::test]
+async fn a_record_does_not_grow_with_the_iterations_of_a_loop() {
+    for count in [3, 300] {
+        let ledger = ledger();
+        let workflow = ledger.submit(&rounds_of_a_map(count, 20));
+        Troupe::new(&ledger, 1).finish().await;
+        check_over(&ledger);
+        let (_, records) = ledger.kept(workflow).expect("kept");
+        assert_eq!(records.len(), 20 + 3, "{count} iterations");
+        assert_eq!(ledger.sections(workflow).len(), 1);
+        assert_eq!(ledger.history(workflow).len(), 2 * (count - 1));
+        assert_eq!(ledger.tally().dropped, 20 * (count as u64 - 1));
+    }
+}
+
+/// What one turn removes is bounded, however many instances drop a section at once: the ledger looks.
+#[tokio::test]
+async fn sections_that_are_dropped_at_once_are_removed_in_several_turns() {
+    let ledger = ledger();
+    for _ in 0..5 {
+        ledger.submit(&rounds_of_a_map(3, 60));
+    }
+    Troupe::new(&ledger, 1).finish().await;
+    check_over(&ledger);
+    assert_eq!(ledger.tally().dropped, 5 * 60 * 2);
+}

@@ -103,9 +103,20 @@ impl<'a> Reader<'a> {
             self.wrong_in(place, "name", problem);
         }
         if let Scope::Section { generator, taken } = self.scope
-            && (name == generator || taken.is_some_and(|taken| taken(name)))
+            && (name == generator || taken.is_some_and(|taken| taken.has_name(name)))
         {
             let problem = format!("the workflow has a task {name:?} already; call it otherwise");
+            self.wrong_in(place, "name", problem);
+        }
+        if let Scope::Section { taken, .. } = self.scope
+            && self.tasks[place as usize].kind == TaskKind::Map
+            && let Some(element) = taken.and_then(|taken| taken.element_of(name))
+        {
+            let problem = format!(
+                "an element of the map {name:?} may be called {:?}, and the workflow has a task of \
+                 that name already; call the map otherwise",
+                element.as_str()
+            );
             self.wrong_in(place, "name", problem);
         }
     }

@@ -241,6 +241,11 @@ fn names_that_the_instance_gives_itself_are_reserved() {
     ] {
         assert_eq!(plan.has_name(name), taken, "{name}");
     }
+    for (name, other) in [("m", "m#7"), ("m", "m#x"), ("ma", "m#7")] {
+        let plan = accepted(&graph(other));
+        let expected = (name == "m" && other == "m#7").then_some(other);
+        assert_eq!(plan.element_of(name).map(TaskName::as_str), expected);
+    }
     accepted(&map(&"m".repeat(116), "x"));
     assert_eq!(
         mistakes(&map(&"m".repeat(117), "x")),

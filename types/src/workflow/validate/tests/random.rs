@@ -89,7 +89,7 @@ proptest! {
             return Ok(());
         };
         let _ = Plan::restore(&definition);
-        let taken = |name: &str| name == "d";
+        let taken = section::Taken(&["d"]);
         let section = &definition.tasks;
         if Plan::of_section(section, "a", Priority::default(), &taken, 64).is_ok() {
             prop_assert!(Plan::restore_section(section, "a", Priority::default()).is_ok());

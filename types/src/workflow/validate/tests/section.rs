@@ -1,13 +1,28 @@
 //! Tasks that a subflow's handler answered.
 
 use super::*;
+use crate::workflow::element_of;
 
 fn list(tasks: &str) -> Vec<TaskDefinition> {
     serde_json::from_str(&format!("[{tasks}]")).expect(tasks)
 }
 
+/// Names of tasks.
+pub(super) struct Taken(pub(super) &'static [&'static str]);
+
+impl TakenNames for Taken {
+    fn has_name(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
+    fn element_of(&self, map: &str) -> Option<TaskName> {
+        let found = self.0.iter().find(|name| element_of(name) == Some(map))?;
+        TaskName::new(found).ok()
+    }
+}
+
 fn section(tasks: &[TaskDefinition]) -> Result<Plan, Vec<DefinitionError>> {
-    let taken = |name: &str| ["gen", "other", "m#3"].contains(&name);
+    let taken = Taken(&["gen", "other", "m#3"]);
     Plan::of_section(tasks, "gen", Priority::new(8), &taken, 1024)
 }
 
@@ -23,7 +38,7 @@ fn a_section_is_planned_as_a_workflow_is() {
         r#"{"name":"a","task_type":"t","depends_on":["gen"]},
            {"name":"b","task_type":"t","depends_on":["gen","a"],"priority":3,
             "payload":"{{tasks.a.output}}"},
-           {"name":"m","type":"map","task_type":"t","items":[1],"depends_on":["a"]},
+           {"name":"map","type":"map","task_type":"t","items":[1],"depends_on":["a"]},
            {"name":"c","type":"condition","task_type":"t","depends_on":["b"],
             "condition_routes":{"0":"a","1":"d"}},
            {"name":"d","task_type":"t"}"#,
@@ -60,6 +75,19 @@ fn names_of_the_instance_are_taken() {
             "tasks[5].name: \"new\" is also the name of tasks[3]; give each task a name of its own",
         ]
     );
+}
+
+/// Rows 73 and 89: elements have names as well, as many as there may be of them.
+#[test]
+fn a_map_must_leave_names_of_the_instance_alone() {
+    assert_eq!(
+        told(r#"{"name":"m","type":"map","task_type":"t","items":[1]}"#),
+        [
+            "tasks[0].name: an element of the map \"m\" may be called \"m#3\", and the workflow has a \
+          task of that name already; call the map otherwise"
+        ]
+    );
+    assert!(section(&list(r#"{"name":"m","task_type":"t"}"#)).is_ok());
 }
 
 #[test]
