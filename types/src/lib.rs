@@ -21,6 +21,7 @@ mod nearest;
 pub mod node;
 pub mod outcome;
 pub mod priority;
+mod reading;
 pub mod retry;
 pub mod schedule;
 pub mod scheduled;

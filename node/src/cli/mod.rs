@@ -120,12 +120,20 @@ fn wrong_usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
     }
-    let text = error.render().to_string();
-    let sentence = text.lines().next().unwrap_or_default();
-    let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence);
-    let failure = Failure::usage(sentence);
+    let failure = Failure::usage(mistake(&error.render().to_string()));
     Output::new(Format::Json).failure(&failure);
     exit_code(&Err(failure))
+}
+
+/// What is wrong, of what a person is shown: without the usage, which stands behind an empty line.
+fn mistake(shown: &str) -> String {
+    let lines = shown.lines().take_while(|line| !line.is_empty());
+    let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>();
+    let sentence = words.join(" ");
+    sentence
+        .strip_prefix("error: ")
+        .unwrap_or(&sentence)
+        .to_owned()
 }
 
 /// Whether `-o json` stands among arguments that could not be parsed.
@@ -341,6 +349,25 @@ mod tests {
         for (line, words) in table {
             let error = parse(line).expect_err(line).to_string();
             assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_whole_as_json_too() {
+        let table = [
+            (
+                "paceline workflow signal",
+                "the following required arguments were not provided: <ID> <NAME>",
+            ),
+            (
+                "paceline workflow get x",
+                "invalid value 'x' for '<ID>': `x` is not a workflow id: expected `wf_` and 26 \
+                 characters of base 32",
+            ),
+        ];
+        for (line, sentence) in table {
+            let error = parse(line).expect_err(line);
+            assert_eq!(mistake(&error.render().to_string()), sentence);
         }
     }
 

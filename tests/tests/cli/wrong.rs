@@ -276,3 +276,31 @@ async fn a_redis_that_cannot_be_used_is_told_with_the_remedy() {
     assert_eq!(locked.keys("*").await, Vec::<String>::new());
     assert_eq!(evicting.keys("*").await, Vec::<String>::new());
 }
+
+/// Who reads JSON is told what is missing too, and who took the wrong command which is the right one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_command_is_told_whole() {
+    let env = Env::on(Backend::Standalone).await;
+    let binary = Binary::on(&env.url(), env.namespace());
+    let end = binary.end("workflow signal -o json", &[]).await;
+    let told: Value = serde_json::from_str(end.stderr.trim_end()).unwrap();
+    let missing = "the following required arguments were not provided: <ID> <NAME>";
+    assert_eq!((end.code, &told["error"]), (Some(2), &json!(missing)));
+    binary.file(
+        "b.yaml",
+        "name: b\nitem_task_type: echo\nitems: [{ id: a }]\n",
+    );
+    binary.file("w.yaml", "name: w\ntasks: [{ name: a, task_type: echo }]\n");
+    for (words, sentence) in [
+        (
+            "workflow validate b.yaml",
+            "b.yaml: this is a batch, not a workflow; see `paceline batch --help`",
+        ),
+        (
+            "batch submit w.yaml",
+            "w.yaml: this is a workflow, not a batch; see `paceline workflow --help`",
+        ),
+    ] {
+        assert_eq!(binary.refused(2, words, &[]).await, sentence);
+    }
+}

@@ -6,13 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::duration;
+use crate::reading::from_json;
 use crate::workflow::DefinitionError;
 use crate::{Priority, RetryPolicy};
 
 /// Many items of one task type. Read from JSON with [`BatchDefinition::from_json`], or built in
 /// Rust; it is only accepted after [validation](BatchDefinition::validate).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a batch: an object with a name and items"
+)]
 pub struct BatchDefinition {
     /// For readers; need not be unique.
     pub name: String,
@@ -55,7 +59,7 @@ pub struct BatchDefinition {
 
 /// One item.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an item: an object with an id")]
 pub struct BatchItem {
     /// Unique in the batch; up to 256 bytes of printable text.
     pub id: String,
@@ -94,18 +98,7 @@ impl BatchDefinition {
     /// # Errors
     /// The first unknown field, missing field or wrong type, with its path.
     pub fn from_json(text: &str) -> Result<BatchDefinition, DefinitionError> {
-        let wrong = |path: &str, error: &serde_json::Error| DefinitionError {
-            path: match path {
-                "." | "" => "definition".to_owned(),
-                path => path.to_owned(),
-            },
-            problem: error.to_string(),
-        };
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let definition = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| wrong(&error.path().to_string(), error.inner()))?;
-        deserializer.end().map_err(|error| wrong("", &error))?;
-        Ok(definition)
+        from_json(text)
     }
 
     /// The definition without its items, as it is kept beside them.

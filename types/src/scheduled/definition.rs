@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::JobTemplate;
+use crate::reading::from_json;
 use crate::workflow::DefinitionError;
 use crate::{FiringRef, JobSpec, Schedule, ScheduleId, UnixMillis};
 
@@ -58,20 +59,7 @@ impl ScheduleDefinition {
     /// # Errors
     /// The first unknown field, missing field or wrong value, with its path.
     pub fn from_json(text: &str) -> Result<ScheduleDefinition, DefinitionError> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let definition = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = match error.path().to_string().as_str() {
-                "." | "" => "definition".to_owned(),
-                path => path.to_owned(),
-            };
-            let problem = error.into_inner().to_string();
-            placed(path, problem)
-        })?;
-        deserializer.end().map_err(|error| DefinitionError {
-            path: "definition".to_owned(),
-            problem: error.to_string(),
-        })?;
-        Ok(definition)
+        from_json(text).map_err(|error: DefinitionError| placed(error.path, error.problem))
     }
 
     /// Every mistake, each with the path of its field. `now` is when it would be created.

@@ -7,12 +7,16 @@ use serde_json::value::RawValue;
 
 use super::task::TaskDefinition;
 use crate::duration;
+use crate::reading::from_json;
 use crate::{Priority, RetryPolicy};
 
 /// A DAG of tasks. Read from JSON with [`WorkflowDefinition::from_json`], or built in Rust; it is
 /// only accepted after validation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a workflow: an object with a name and tasks"
+)]
 pub struct WorkflowDefinition {
     /// For readers; need not be unique.
     pub name: String,
@@ -232,22 +236,7 @@ impl WorkflowDefinition {
     /// # Errors
     /// The first unknown field, missing field or wrong type, with its path.
     pub fn from_json(text: &str) -> Result<WorkflowDefinition, DefinitionError> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let definition = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = match error.path().to_string().as_str() {
-                "." | "" => "definition".to_owned(),
-                path => path.to_owned(),
-            };
-            DefinitionError {
-                path,
-                problem: error.into_inner().to_string(),
-            }
-        })?;
-        deserializer.end().map_err(|error| DefinitionError {
-            path: "definition".to_owned(),
-            problem: error.to_string(),
-        })?;
-        Ok(definition)
+        from_json(text)
     }
 }
 

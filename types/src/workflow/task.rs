@@ -70,7 +70,7 @@ pub struct Precondition {
 
 /// One node of the DAG.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a task: an object with a name")]
 pub struct TaskDefinition {
     /// Unique in the workflow.
     pub name: String,

@@ -14,7 +14,7 @@ use paceline_types::batch::{BatchItem, MAX_ITEMS};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Failure, in_json, text, told, without_position};
+use super::{Failure, Looked, in_json, text, told, without_position};
 
 /// Mistakes of an items file that are told one by one.
 const MAX_MISTAKES: usize = 20;
@@ -23,7 +23,14 @@ const MAX_MISTAKES: usize = 20;
 pub(crate) fn batch(path: &Path) -> Result<BatchDefinition, Failure> {
     let text = text(path)?;
     let json = in_json(path, &text).map_err(|problem| told(path, &problem))?;
-    of_json(path, json)
+    let is_workflow = Looked::at(&json).is_workflow();
+    of_json(path, json).map_err(|failure| match is_workflow {
+        true => told(
+            path,
+            "this is a workflow, not a batch; see `paceline workflow --help`",
+        ),
+        false => failure,
+    })
 }
 
 /// A batch from the JSON that a file holds or became.
@@ -187,6 +194,10 @@ mod tests {
             (
                 "name: b\nitem_task_type: t\nchunk_sie: 1\nitems_file: x",
                 "chunk_sie: unknown field `chunk_sie`",
+            ),
+            (
+                "name: w\ntasks: []",
+                "this is a workflow, not a batch; see `paceline workflow --help`",
             ),
             (
                 "name: b\nitem_task_type: t\nitems:\n - { id: 7 }",

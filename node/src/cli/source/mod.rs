@@ -14,6 +14,18 @@ use serde::de::IgnoredAny;
 pub(crate) use self::batch::batch;
 use super::failure::Failure;
 
+/// What the parser of YAML tells those who call it, and what to tell those who wrote the file.
+const ADVICE: [(&str, &str); 2] = [
+    (
+        ", set DuplicateKeyPolicy in Options if acceptable",
+        "; write each key once",
+    ),
+    (
+        "; use from_str_multiple or from_str_multiple_with_options",
+        "; write one to a file",
+    ),
+];
+
 /// Reads a file; `-` is standard input.
 pub(crate) fn text(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
@@ -44,12 +56,44 @@ pub(crate) fn json(option: &str, argument: &str) -> Result<String, Failure> {
 
 /// A definition from a JSON or YAML file. Read, not yet validated.
 pub(crate) fn definition(path: &Path) -> Result<WorkflowDefinition, Failure> {
-    read(path, WorkflowDefinition::from_json)
+    let text = text(path)?;
+    let definition = parse(path, &text, WorkflowDefinition::from_json);
+    definition.map_err(|problem| match in_json(path, &text) {
+        Ok(json) if Looked::at(&json).is_batch() => told(
+            path,
+            "this is a batch, not a workflow; see `paceline batch --help`",
+        ),
+        _ => told(path, &problem),
+    })
 }
 
 /// A schedule from a JSON or YAML file. Read, not yet checked.
 pub(crate) fn schedule(path: &Path) -> Result<ScheduleDefinition, Failure> {
     read(path, ScheduleDefinition::from_json)
+}
+
+/// The fields by which workflows and batches are told apart.
+#[derive(Default, Deserialize)]
+struct Looked {
+    tasks: Option<IgnoredAny>,
+    item_task_type: Option<IgnoredAny>,
+    items: Option<IgnoredAny>,
+    items_file: Option<IgnoredAny>,
+}
+
+impl Looked {
+    fn at(json: &str) -> Looked {
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
+    fn is_batch(&self) -> bool {
+        let of_batch = [&self.item_task_type, &self.items, &self.items_file];
+        self.tasks.is_none() && of_batch.iter().any(|field| field.is_some())
+    }
+
+    fn is_workflow(&self) -> bool {
+        self.tasks.is_some() && self.item_task_type.is_none()
+    }
 }
 
 /// What a file describes.
@@ -62,20 +106,9 @@ pub(crate) enum Work {
 
 /// A workflow or a batch from a JSON or YAML file. Read, not yet validated.
 pub(crate) fn work(path: &Path) -> Result<Work, Failure> {
-    #[derive(Deserialize)]
-    struct Looked {
-        tasks: Option<IgnoredAny>,
-        item_task_type: Option<IgnoredAny>,
-        items: Option<IgnoredAny>,
-        items_file: Option<IgnoredAny>,
-    }
     let text = text(path)?;
     let json = in_json(path, &text).map_err(|problem| told(path, &problem))?;
-    let is_batch = serde_json::from_str(&json).is_ok_and(|looked: Looked| {
-        let of_batch = [looked.item_task_type, looked.items, looked.items_file];
-        looked.tasks.is_none() && of_batch.iter().any(Option::is_some)
-    });
-    if is_batch {
+    if Looked::at(&json).is_batch() {
         let definition = batch::of_json(path, json)?;
         return Ok(Work::Batch(Box::new(definition)));
     }
@@ -127,13 +160,17 @@ fn in_json<'a>(path: &Path, text: &'a str) -> Result<Cow<'a, str>, String> {
         return Ok(Cow::Borrowed(text));
     }
     let value: serde_json::Value = serde_saphyr::from_str(text)
-        .map_err(|error| format!("not YAML: {}", one_line(&error.to_string())))?;
+        .map_err(|error| format!("not YAML: {}", said_of_yaml(&error.to_string())))?;
     Ok(Cow::Owned(value.to_string()))
 }
 
-/// The first line: the parser adds a picture of the place.
-fn one_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// The first line, as the parser adds a picture of the place; without its advice to programmers.
+fn said_of_yaml(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    ADVICE.iter().fold(line.to_owned(), |line, (theirs, ours)| {
+        line.replace(theirs, ours)
+    })
 }
 
 /// Line and column in the JSON that the YAML became are of no use.
@@ -193,7 +230,22 @@ tasks:
                 r#"{"name":"x","tasks":7}"#,
                 "tasks: invalid type: integer `7`",
             ),
-            ("a.yaml", "name: [", "not YAML: "),
+            ("a.yaml", "name: [", "not YAML: line 1 column "),
+            (
+                "a.yaml",
+                "name: x\nname: y",
+                "not YAML: line 2 column 1: duplicate mapping key: name; write each key once",
+            ),
+            (
+                "a.yaml",
+                "name: x\n---\nname: y",
+                "not YAML: line 3 column 1: multiple YAML documents detected; write one to a file",
+            ),
+            (
+                "a.yaml",
+                "# nothing",
+                "definition: invalid type: null, expected a workflow: an object with a name",
+            ),
             ("a.json", "name: x", "definition: expected"),
         ];
         for (path, text, beginning) in table {
