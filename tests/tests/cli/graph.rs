@@ -72,3 +72,34 @@ async fn files_and_instances_are_drawn() {
         "{sentence}"
     );
 }
+
+const FAMILY: &str = r"
+name: family
+tasks:
+  - { name: child, child_workflow_def: { name: inner, tasks: [{ name: say, task_type: echo }] } }
+  - name: plan
+    type: subflow
+    task_type: echo
+    payload: { tasks: [{ name: late, child_workflow_def: { name: later, tasks: [{ name: say, task_type: echo }] } }] }
+";
+
+/// Row 74: of children each task is drawn as it stands, also where they came with a subflow.
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_drawn_as_they_stand() {
+    let (binary, _node) = Binary::with_node().await;
+    binary.file("family.yaml", FAMILY);
+    let ran = binary.json("run family.yaml", &[]).await;
+    let drawn = binary
+        .done("workflow graph", &[ran["id"].as_str().unwrap()])
+        .await;
+    let tasks = drawn.matches(r#"["say<br/>echo"]:::completed"#).count();
+    let frames = drawn
+        .lines()
+        .filter_map(|line| line.split_once(" [").filter(|_| line.contains("subgraph")));
+    let frames: Vec<_> = frames.map(|(_, title)| title).collect();
+    assert_eq!(
+        (tasks, frames),
+        (2, vec![r#""inner"]"#, r#""added by plan"]"#, r#""later"]"#]),
+        "{drawn}"
+    );
+}

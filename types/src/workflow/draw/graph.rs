@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::model::{Edge, Frame, Graph, Link, Node, Shape};
+use super::model::{Edge, Frame, Graph, Link, Node, Of, Shape};
 use super::routes::back_routes;
 use crate::workflow::{Hook, TaskDefinition, TaskKind, WorkflowDefinition};
 
 /// Frames within frames: as many as workflows may nest.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// Tasks beside one another, after they were added.
 pub(super) struct Added {
@@ -28,12 +28,24 @@ impl Graph {
             ..Graph::default()
         };
         let added = graph.add_tasks(&definition.tasks, None, 0);
-        for (task, &node) in definition.tasks.iter().zip(&added.nodes) {
-            graph.by_name.entry(task.name.clone()).or_insert(node);
-        }
-        let hooks = graph.add_hooks(definition, None, &added);
-        graph.by_name.extend(hooks);
+        graph.complete(definition, None, None, &added);
         graph
+    }
+
+    /// Adds the hooks to tasks that were added, and knows both by their names.
+    fn complete(
+        &mut self,
+        definition: &WorkflowDefinition,
+        of: Of,
+        frame: Option<usize>,
+        added: &Added,
+    ) {
+        let hooks = self.add_hooks(definition, frame, added);
+        let names = self.by_name.entry(of).or_default();
+        for (task, &node) in definition.tasks.iter().zip(&added.nodes) {
+            names.entry(task.name.clone()).or_insert(node);
+        }
+        names.extend(hooks);
     }
 
     /// Adds tasks with their edges, inside a frame.
@@ -111,7 +123,8 @@ impl Graph {
         }
     }
 
-    fn add_child(
+    /// A frame with the tasks of a child, which the node is.
+    pub(super) fn add_child(
         &mut self,
         child: &WorkflowDefinition,
         node: usize,
@@ -121,7 +134,7 @@ impl Graph {
         let inner = self.add_frame(child.name.clone(), frame);
         let added = self.add_tasks(&child.tasks, Some(inner), depth + 1);
         self.add_parts(node, &added.roots);
-        self.add_hooks(child, Some(inner), &added);
+        self.complete(child, Some(node), Some(inner), &added);
     }
 
     /// A frame with nothing in it yet.

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use super::model::{Graph, Link, Look, Node, Shape};
 
+/// A line break, the edge of a formula, an icon: read once more when numbers are characters again.
+const READ_AGAIN: [&str; 3] = ["\\n", "$$", ":fa-"];
+
 /// The whole text.
 pub(super) fn render(graph: &Graph) -> String {
     let mut text = String::from("flowchart TD\n");
@@ -79,7 +82,8 @@ fn node_text(graph: &Graph, index: usize) -> String {
 /// A label in quotes, its lines under one another.
 ///
 /// What is not sure to mean itself is written as its number. Mermaid reads lists, emphasis and tags
-/// in labels, and looks for `style` and `:` before it parses anything.
+/// in labels, and looks for `style` and `:` before it parses anything. What it looks for in the label
+/// that came of the numbers is parted by a space without width.
 fn quoted(lines: &[String]) -> String {
     let mut text = String::from("\"");
     for (index, line) in lines.iter().enumerate() {
@@ -87,7 +91,7 @@ fn quoted(lines: &[String]) -> String {
             text.push_str("<br/>");
         }
         let mut said = String::new();
-        for character in line.chars() {
+        for (at, character) in line.char_indices() {
             let plain = match character {
                 // A digit and a dot at the beginning are a list, as is a dash.
                 '.' | ')' => said.chars().any(|before| !before.is_ascii_digit()),
@@ -102,6 +106,10 @@ fn quoted(lines: &[String]) -> String {
             } else {
                 // Writing to a string cannot fail.
                 let _ = write!(said, "#{};", u32::from(character));
+            }
+            let behind = line.get(at..).unwrap_or_default();
+            if READ_AGAIN.iter().any(|read| behind.starts_with(read)) {
+                said.push_str("#8203;");
             }
         }
         text.push_str(&said);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::WorkflowId;
+
 /// A workflow as nodes, edges and frames; see [`Graph::render`].
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -9,10 +11,15 @@ pub struct Graph {
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
     pub(super) frames: Vec<Frame>,
-    /// Nodes of the workflow's own tasks and hooks, by name; those of its children are not here.
-    pub(super) by_name: HashMap<String, usize>,
+    /// Nodes of tasks and hooks by the workflow that they are of and by their name.
+    pub(super) by_name: HashMap<Of, HashMap<String, usize>>,
+    /// Nodes of tasks that are workflows, by the instance.
+    pub(super) children: HashMap<WorkflowId, usize>,
     pub(super) has_states: bool,
 }
+
+/// Which of the workflows in a graph: the one that is drawn, or the child that this node is.
+pub(super) type Of = Option<usize>;
 
 /// What a node is; decides its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +120,25 @@ pub(super) struct Frame {
     /// The frame that it stands in.
     pub(super) inside: Option<usize>,
     pub(super) nodes: Vec<usize>,
+}
+
+impl Graph {
+    /// How many edges it has. Mermaid draws 500 unless its `maxEdges` says otherwise.
+    #[must_use]
+    pub fn edge_count(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// The node of a task or hook.
+    pub(super) fn node_of(&self, of: Of, name: &str) -> Option<usize> {
+        self.by_name.get(&of)?.get(name).copied()
+    }
+
+    /// The frame that a node stands in.
+    pub(super) fn frame_of(&self, node: usize) -> Option<usize> {
+        let mut frames = self.frames.iter();
+        frames.position(|frame| frame.nodes.contains(&node))
+    }
 }
 
 /// Nodes that stand in a frame.

@@ -147,7 +147,8 @@ fn hooks_stand_before_the_roots_and_behind_the_leaves() {
 fn names_are_labels_whatever_they_are() {
     let table = [
         (r#"say "hi""#, "say #34;hi#34;", r#"say \"hi\""#),
-        (r"a\nb", "a#92;nb", r"a\\nb"),
+        (r"a\nb", "a#92;#8203;nb", r"a\\nb"),
+        (r"a\b", "a#92;b", r"a\\b"),
         (
             "<b>&amp;</b>",
             "#60;b#62;#38;amp#59;#60;/b#62;",
@@ -162,6 +163,14 @@ fn names_are_labels_whatever_they_are() {
         ("end", "end", "end"),
         ("größe 日本", "größe 日本", "größe 日本"),
         ("two\nlines", "two lines", "two lines"),
+        // Mermaid would make of these a line break, a formula and an icon.
+        (r"\n", "#92;#8203;n", r"\\n"),
+        (
+            "$$x$$$",
+            "#36;#8203;#36;x#36;#8203;#36;#8203;#36;",
+            "$$x$$$",
+        ),
+        ("fa:fa-x", "fa#58;#8203;fa-x", "fa:fa-x"),
     ];
     for (name, mermaid, dot) in table {
         let name = serde_json::to_string(name).expect("JSON");
@@ -211,6 +220,87 @@ fn a_deep_nest_of_children_is_drawn_as_deep_as_workflows_may_nest() {
     }
     let text = drawn(&inner, GraphFormat::Mermaid);
     assert_eq!(text.matches("subgraph").count(), 16);
+}
+
+/// A child that the definition has, with one of its own and tasks that came to it, and one that came
+/// with a subflow.
+#[test]
+fn children_are_drawn_in_their_colours() {
+    use super::super::{TaskKind, TaskState};
+    use crate::{JobStatus, ShardIndex, SignalName, TaskName, WorkflowId};
+
+    let inner = r#"{"name":"inner","tasks":[{"name":"a","task_type":"t"}]}"#;
+    let child = format!(
+        r#"{{"name":"child","tasks":[{{"name":"a","task_type":"t"}},
+            {{"name":"k","child_workflow_def":{inner}}},
+            {{"name":"g","type":"subflow","task_type":"t"}}]}}"#
+    );
+    let outer = format!(
+        r#"{{"name":"w","tasks":[{{"name":"k","child_workflow_def":{child}}},
+            {{"name":"g","type":"subflow","task_type":"t"}}]}}"#
+    );
+    let read = |text: &str| WorkflowDefinition::from_json(text).expect("definition");
+    let id = |n| WorkflowId::from_parts(1, ShardIndex(0), n);
+    let named = |name: &str| Some(TaskName::new(name).expect("name"));
+    let done = |name| state(name, JobStatus::Completed);
+    let is = |name, n| TaskState {
+        child_workflow_id: Some(id(n)),
+        task_type: None,
+        ..done(name)
+    };
+    let added = |state: TaskState| TaskState {
+        generated_by: named("g"),
+        ..state
+    };
+    let none = std::collections::BTreeMap::new();
+    let waits = TaskState {
+        task_type: None,
+        kind: TaskKind::Signal,
+        signal: Some(SignalName::new("go").expect("name")),
+        ..state("s", JobStatus::Running)
+    };
+    let own = [is("k", 1), done("g"), added(is("late", 3))];
+    let first = [
+        is("k", 2),
+        state("a", JobStatus::Dead),
+        done("g"),
+        added(waits),
+    ];
+    let cancelled = [state("a", JobStatus::Cancelled)];
+    let text = Graph::of(&read(&outer))
+        .with(&own, &none)
+        .with_child_of(id(1), &read(&child), &first, &none)
+        .with_child_of(id(2), &read(inner), &[done("a")], &none)
+        .with_child_of(id(3), &read(inner), &cancelled, &none)
+        .with_child_of(id(9), &read(inner), &[done("a")], &none)
+        .render(GraphFormat::Mermaid);
+    let lines: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+    let late = format!(r#"n6[["late<br/>{}"]]:::completed"#, id(3));
+    let expected = [
+        r#"n0[["k<br/>workflow child"]]:::completed"#,
+        r#"n1{{"g<br/>adds tasks#58; t"}}:::completed"#,
+        r#"subgraph f0 ["child"]"#,
+        r#"n2["a<br/>t"]:::failed"#,
+        r#"n3[["k<br/>workflow inner"]]:::completed"#,
+        r#"n4{{"g<br/>adds tasks#58; t"}}:::completed"#,
+        r#"subgraph f1 ["inner"]"#,
+        r#"n5["a<br/>t"]:::completed"#,
+        "end",
+        r#"subgraph f3 ["added by g"]"#,
+        r#"n7>"s<br/>signal go"]:::running"#,
+        "end",
+        "end",
+        r#"subgraph f2 ["added by g"]"#,
+        &late,
+        r#"subgraph f4 ["inner"]"#,
+        r#"n8["a<br/>t"]:::cancelled"#,
+        "end",
+        "end",
+    ];
+    assert_eq!(lines[..expected.len()], expected, "{text}");
+    for edge in ["n4 -.-> n7", "n1 -.-> n6", "n6 -.-> n8"] {
+        assert!(lines.contains(&edge), "{edge}\n{text}");
+    }
 }
 
 #[test]
