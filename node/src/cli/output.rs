@@ -92,7 +92,7 @@ impl Output {
             self.line(&table.render())?;
         }
         if let Some(cursor) = next {
-            self.note(&format!("more: add --cursor {cursor}"));
+            self.note(&format!("more: add --cursor {}", shell_word(cursor)));
         }
         Ok(())
     }
@@ -144,4 +144,34 @@ impl Output {
 /// See <https://no-color.org>: set to anything but the empty string means no colours.
 pub(crate) fn no_color_is_unset() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A word as a shell takes it for one.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@+=,".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_a_shell_are_quoted_where_they_must_be() {
+        for (word, quoted) in [
+            ("approve", "approve"),
+            ("a.b-c/d", "a.b-c/d"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("0.1.2|0|3b|1", "'0.1.2|0|3b|1'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
+    }
 }

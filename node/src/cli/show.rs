@@ -6,7 +6,7 @@ use bytes::Bytes;
 use paceline_types::workflow::TaskState;
 use paceline_types::{Job, JobStatus, NodeInfo, Role, UnixMillis, WorkflowStatus};
 
-pub(crate) use self::workflow::{attempt, workflow, workflows};
+pub(crate) use self::workflow::{attempt, failed, workflow, workflows};
 use super::output::{Color, Output};
 use super::table::{Table, shortened};
 use super::time::{moment, now, span};

@@ -118,21 +118,66 @@ async fn a_signal_that_is_waited_for_is_told_with_its_command() {
         "wait.yaml",
         "name: wait\ntasks:\n  - { name: approve, type: signal, signal: go&on }\n",
     );
-    let run = binary.program("run wait.yaml").start();
-    let words = run
-        .line("what would send it", SOON, |line| {
-            let (_, words) = line.split_once("waiting for: paceline workflow signal ")?;
-            Some(words.to_owned())
-        })
-        .await;
-    let (id, signal) = words.split_once(' ').unwrap();
-    assert_eq!(signal, "'go&on'");
-    binary.done("workflow signal", &[id, "go&on", "5"]).await;
-    let end = run.finished(SOON).await;
-    assert_eq!(
-        (end.code, end.stdout.trim_end()),
-        (Some(0), "5"),
-        "{}",
-        end.stderr
+    let output = binary.signalled("wait.yaml", "go&on", "'go&on'").await;
+    assert_eq!(output, "5");
+}
+
+/// Rows 73 and 84: also of a task that no definition names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_of_a_task_that_was_added_is_told_with_its_command() {
+    let (binary, _node) = Binary::with_node().await;
+    binary.file(
+        "plan.yaml",
+        r#"
+name: plan
+tasks:
+  - name: plan
+    type: subflow
+    task_type: echo
+    payload: { tasks: [{ name: ask, type: signal, signal: "-go$" }] }
+"#,
     );
+    binary.signalled("plan.yaml", "-go$", "-- '-go$'").await;
+}
+
+/// Row 87: of a child that goes on as a new one, what that does is told as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_goes_on_is_followed() {
+    let (binary, _node) = Binary::with_node().await;
+    binary.file(
+        "outer.yaml",
+        r#"
+name: outer
+tasks:
+  - name: child
+    payload: { left: 1 }
+    child_workflow_def:
+      name: inner
+      tasks:
+        - { name: more, type: condition, condition: input.left gt 0, condition_routes: { 0: again, 1: last } }
+        - { name: again, task_type: continue, depends_on: [more], payload: { input: { left: 0 } } }
+        - { name: last, type: signal, depends_on: [more] }
+"#,
+    );
+    binary.signalled("outer.yaml", "last", "last").await;
+}
+
+impl Binary {
+    /// Runs a file that waits for one signal, and sends it by the command that the run tells, which
+    /// names it with these words; the output.
+    async fn signalled(&self, file: &str, name: &str, words: &str) -> String {
+        let run = self.program("run").args([file]).start();
+        let told = run
+            .line("what would send it", SOON, |line| {
+                let (_, words) = line.split_once("waiting for: paceline workflow signal ")?;
+                Some(words.to_owned())
+            })
+            .await;
+        let (id, signal) = told.split_once(' ').unwrap();
+        assert_eq!(signal, words);
+        self.done("workflow signal", &[id, "--", name, "5"]).await;
+        let end = run.finished(SOON).await;
+        assert_eq!(end.code, Some(0), "{}", end.stderr);
+        end.stdout.trim_end().to_owned()
+    }
 }

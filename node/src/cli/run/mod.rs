@@ -169,9 +169,7 @@ fn end(workflow: &Workflow, output: Output) -> Result<(), Failure> {
         output.json(workflow)?;
     }
     if workflow.status != WorkflowStatus::Completed {
-        let error = workflow.error.as_deref().unwrap_or("no reason was given");
-        let sentence = format!("{} {}: {error}", workflow.id, workflow.status);
-        return Err(Failure::new(Kind::Outcome, sentence));
+        return Err(Failure::new(Kind::Outcome, show::failed(workflow)));
     }
     let took = workflow.completed_at.map_or_else(String::new, |ended| {
         format!(" in {}", span(workflow.created_at, ended))

@@ -110,11 +110,25 @@ fn note(task: &TaskState) -> String {
             failed => format!("{done}/{total}, {failed} failed"),
         }
     }));
+    let signal = task
+        .signal
+        .as_ref()
+        .map(|signal| format!("signal {signal}"));
+    notes.extend(signal);
     notes.extend(task.child_workflow_id.map(|child| child.to_string()));
     if !task.subflow_tasks.is_empty() {
         notes.push(format!("added {} tasks", task.subflow_tasks.len()));
     }
     notes.join(", ")
+}
+
+/// One sentence on a workflow that did not complete: `wf_… failed: task a failed`.
+pub(crate) fn failed(workflow: &Workflow) -> String {
+    let (id, status) = (workflow.id, workflow.status);
+    let error = workflow.error.as_deref().unwrap_or("no reason was given");
+    // A cancellation begins with that word itself.
+    let error = error.strip_prefix("cancelled: ").unwrap_or(error);
+    format!("{id} {status}: {error}")
 }
 
 /// A list of workflows.

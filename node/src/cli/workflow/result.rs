@@ -54,8 +54,10 @@ pub(super) async fn run(
             Some(workflow) => workflow.id,
             None => kept(&client, id).await?,
         };
-        let result = task_result(&client, of, task, outcome.iteration).await?;
-        return tell_task(of, task, result, output);
+        return match task_result(&client, of, task, outcome.iteration).await? {
+            Some(start) => tell_task(of, start, output),
+            None => Err(not_begun(&client, of, task, outcome.iteration).await?),
+        };
     }
     let workflow = match ended {
         Some(workflow) => workflow,
@@ -95,19 +97,33 @@ async fn task_result(
     Ok(first.filter(|start| start.iteration == iteration))
 }
 
-fn tell_task(
+/// Why there is nothing to tell of a start of a task.
+async fn not_begun(
+    client: &Client,
     id: WorkflowId,
     task: &str,
-    result: Option<TaskResult>,
-    output: Output,
-) -> Result<(), Failure> {
-    let Some(start) = result else {
-        let sentence = format!(
-            "{id} has no task {task:?} that has begun so often: its name is another one, it has not \
-             had its turn, or the retention of the workflow is over"
-        );
-        return Err(Failure::new(Kind::NotFound, sentence));
+    iteration: Option<u32>,
+) -> Result<Failure, Failure> {
+    let Some(workflow) = client.workflow(id).await? else {
+        return Ok(Failure::not_found(id));
     };
+    // An element is named after its map.
+    let map = task.rsplit_once('#').map_or(task, |(map, _)| map);
+    let mut names = workflow.tasks.iter().map(|task| task.name.as_str());
+    let sentence = if names.any(|name| name == task || name == map) {
+        match iteration {
+            Some(iteration) => {
+                format!("task {task} of {id} has not begun for iteration {iteration}")
+            }
+            None => format!("task {task} of {id} has not begun"),
+        }
+    } else {
+        format!("{id} has no task {task:?}; `paceline workflow get {id}` lists those that it has")
+    };
+    Ok(Failure::new(Kind::NotFound, sentence))
+}
+
+fn tell_task(id: WorkflowId, start: TaskResult, output: Output) -> Result<(), Failure> {
     if let Some(result) = &start.result {
         return output.either(&start, || show::bytes(result));
     }
@@ -122,7 +138,7 @@ fn tell_task(
         (true, false, Some(error)) => (Kind::Outcome, format!("it is {status}: {error}")),
         (true, false, None) => (Kind::Outcome, format!("it is {status}")),
     };
-    let sentence = format!("task {task} of {id} has no result: {reason}");
+    let sentence = format!("task {} of {id} has no result: {reason}", start.task);
     Err(Failure::new(kind, sentence))
 }
 
@@ -140,11 +156,7 @@ fn tell(asked: WorkflowId, workflow: &Workflow, output: Output) -> Result<(), Fa
             output.either(&told, || show::bytes(&result))
         }
         WorkflowStatus::Failed | WorkflowStatus::Cancelled => {
-            let error = workflow.error.as_deref().unwrap_or("no reason was given");
-            Err(Failure::new(
-                Kind::Outcome,
-                format!("{id} {status}: {error}"),
-            ))
+            Err(Failure::new(Kind::Outcome, show::failed(workflow)))
         }
         WorkflowStatus::Pending
         | WorkflowStatus::Running

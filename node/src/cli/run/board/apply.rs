@@ -7,6 +7,9 @@ use super::{Board, Change, Kind, Row, Status};
 /// What the error of a task begins with that completed without having run.
 const SKIPPED: &str = "skipped";
 
+/// The error of a task that was cancelled with its workflow.
+const CANCELLED: &str = "its job was cancelled";
+
 /// What the error of a workflow begins with that goes on as a new instance; its id follows.
 const CONTINUED: &str = "continued as ";
 
@@ -181,9 +184,12 @@ fn apply_to_row(row: &mut Row, event: &Event) {
             if !row.status.is_final() =>
         {
             // Also of tasks that never had a job, since one before them failed.
-            let status = match row.dispatched {
-                true => Status::Dead,
-                false => Status::Cancelled,
+            let status = match (&row.kind, event.error.as_deref()) {
+                (_, Some(CANCELLED)) => Status::Cancelled,
+                // An expression is evaluated without having been dispatched.
+                (Kind::Condition, _) => Status::Dead,
+                _ if row.dispatched => Status::Dead,
+                _ => Status::Cancelled,
             };
             row.end_run(status, event);
         }

@@ -165,6 +165,14 @@ fn a_task_that_did_not_simply_complete_says_so() {
             (Status::Dead, Some("handler panicked: x")),
         ),
         (
+            "it was cancelled without a job",
+            vec![
+                event(Kind::WorkflowTaskDispatched),
+                saying("its job was cancelled", event(Kind::WorkflowTaskFailed)),
+            ],
+            (Status::Cancelled, Some("its job was cancelled")),
+        ),
+        (
             "its job was cancelled",
             vec![
                 event(Kind::WorkflowTaskDispatched),
@@ -360,6 +368,17 @@ fn a_child_is_followed_and_a_next_one_takes_its_rows() {
 }
 
 #[test]
+fn an_expression_fails_without_having_been_dispatched() {
+    let mut board = board(
+        r#"[{"name":"a","type":"condition","condition":"input exists",
+            "condition_routes":{"0":"a"}}]"#,
+    );
+    let error = "condition \"a\" exceeded max iterations (1)";
+    board.apply(&saying(error, event(EventKind::WorkflowTaskFailed)));
+    assert_eq!(board.rows()[0].status, Status::Dead);
+}
+
+#[test]
 fn a_workflow_that_goes_on_as_another_begins_afresh() {
     let mut board = board(ONE);
     board.apply(&event(EventKind::WorkflowTaskDispatched));
@@ -375,6 +394,11 @@ fn a_workflow_that_goes_on_as_another_begins_afresh() {
     });
     assert_eq!(board.rows()[0].status, Status::Running);
     assert_eq!(board.workflow_of(&board.rows()[0]), Some(id(5)));
+    assert_eq!(
+        board.newest_of(id(ROOT)),
+        Some(id(5)),
+        "which is followed from here on"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is said of a row.
 
+use crate::cli::output::shell_word;
 use crate::cli::run::board::{Board, Elements, Kind, Row, Status};
 use crate::cli::table::shortened;
 use crate::cli::time::span;
@@ -66,16 +67,6 @@ fn waits_for(board: &Board, row: &Row, signal: &str) -> String {
     let end_of_options = if signal.starts_with('-') { "-- " } else { "" };
     let signal = shell_word(signal);
     format!("waiting{again} for: paceline workflow signal {id} {end_of_options}{signal}")
-}
-
-/// A word as a shell takes it for one.
-fn shell_word(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/:@+=,".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// `━━━━━─────  12/37, 1 failed`
@@ -200,20 +191,6 @@ mod tests {
             message(&board, &board.rows()[0]),
             "━━━━━━━━━━──────────  2/4, 1 running, 1 failed"
         );
-    }
-
-    #[test]
-    fn words_for_a_shell_are_quoted_where_they_must_be() {
-        for (word, quoted) in [
-            ("approve", "approve"),
-            ("a.b-c/d", "a.b-c/d"),
-            ("two words", "'two words'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME", "'$HOME'"),
-            ("", "''"),
-        ] {
-            assert_eq!(shell_word(word), quoted);
-        }
     }
 
     #[test]
