@@ -73,6 +73,7 @@ async fn jobs_come_to_what_their_handlers_say() {
         ..HandlerOptions::default()
     };
     let node = builder(&server)
+        .drain(3 * LIMIT)
         .max_payload(100)
         .handle(double)
         .handle_raw("slow", hasty, |context: Context, _| async move {
@@ -120,13 +121,10 @@ async fn jobs_come_to_what_their_handlers_say() {
         assert_eq!(job.status, status, "{task_type}: {found}");
         assert!(found.starts_with(error), "{task_type}: {found}");
     }
-    let begun = Instant::now();
-    node.stop().await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
+    // Nothing runs any more, so there is nothing to wait for.
+    tokio::time::timeout(LIMIT, node.stop())
+        .await
+        .expect("it stops long before its drain is over");
     assert!(client.nodes().await.expect("nodes").is_empty());
 }
 
@@ -289,6 +287,8 @@ async fn a_flushed_node_comes_back_under_another_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_is_handed_over_at_once_when_a_node_stops() {
     let server = Server::start();
+    // Longer than anything is waited for: no lease ends.
+    let builder = |server| builder(server).leader_lease(3 * LIMIT);
     let first = builder(&server).start().await.expect("node");
     eventually("the first leader", || async {
         (!first.leads().is_empty()).then_some(())
@@ -302,16 +302,10 @@ async fn leadership_is_handed_over_at_once_when_a_node_stops() {
     assert!(second.leads().is_empty());
     let terms = first.leads();
     first.stop().await;
-    let begun = Instant::now();
     eventually("the second leader", || async {
         (!second.leads().is_empty()).then_some(())
     })
     .await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        begun.elapsed()
-    );
     assert!(second.leads().values().next() > terms.values().next());
     let address = second.http_addr().expect("address");
     let answer = ready(address).await;
@@ -373,13 +367,15 @@ async fn an_idle_node_asks_little_of_redis() {
         (!node.leads().is_empty()).then_some(())
     })
     .await;
-    let before = calls(&server);
+    let (before, begun) = (calls(&server), Instant::now());
     // What is measured is the time in which nothing happens.
     pass(WINDOW).await;
     let asked = calls(&server) - before;
+    // A busy machine may make it longer.
+    let window = begun.elapsed();
     assert!(
-        asked < 5 * WINDOW.as_secs(),
-        "{asked} commands in {WINDOW:?}"
+        asked < 5 * window.as_secs(),
+        "{asked} commands in {window:?}"
     );
     node.stop().await;
 }
@@ -540,14 +536,23 @@ async fn leadership_of_many_shards_spreads_and_all_of_them_work() {
             .handle(handler)
             .start()
     };
-    let (first, second) = tokio::join!(start(), start());
-    let (first, second) = (first.expect("node"), second.expect("node"));
-    let leads = || first.leads().len() + second.leads().len();
-    eventually("all leaders", || async {
-        (leads() == usize::from(SHARDS)).then_some(())
+    // What both stand for at once they share; where the machine starts one much later than the
+    // other, all is taken by then, and another pair is started.
+    let (first, second) = eventually("two nodes that stand at once", || async {
+        let (first, second) = tokio::join!(start(), start());
+        let (first, second) = (first.expect("node"), second.expect("node"));
+        let leads = || first.leads().len() + second.leads().len();
+        eventually("all leaders", || async {
+            (leads() == usize::from(SHARDS)).then_some(())
+        })
+        .await;
+        if first.leads().is_empty() || second.leads().is_empty() {
+            tokio::join!(first.stop(), second.stop());
+            return None;
+        }
+        Some((first, second))
     })
     .await;
-    assert!(!first.leads().is_empty() && !second.leads().is_empty());
 
     let client = client(&server).await;
     let jobs: Vec<_> = (0..JOBS)

@@ -276,6 +276,16 @@ async fn a_wait_in_vain_says_what_it_saw_last() {
     eventually("a miracle", Duration::from_millis(20), look).await;
 }
 
+#[tokio::test]
+async fn a_look_that_outlasts_its_span_counts() {
+    let slow = async || {
+        let moment = Duration::from_millis(50);
+        let never = tokio::time::timeout(moment, std::future::pending::<()>());
+        never.await.is_err()
+    };
+    throughout("it holds", Duration::from_millis(10), slow).await;
+}
+
 #[test]
 fn randomness_can_be_repeated_and_differs_by_name() {
     let draw = |name| rng(name).random::<u64>();

@@ -104,15 +104,15 @@ feature_test! {
             .ride(|node| node.handle_raw("t", HandlerOptions::default(), async |_, _| done()))
             .await;
         ride.client.schedule("now", Schedule::immediate(), job()).await.unwrap();
-        let ends: [(&str, fn(u64) -> Schedule); 2] = [
-            ("once", Schedule::one_time),
-            ("ends", |soon| often().with_ends_at(soon)),
-        ];
-        for (name, schedule) in ends {
+        for name in ["once", "ends"] {
+            let until = |soon| match name {
+                "once" => Schedule::one_time(soon),
+                _ => often().with_ends_at(soon),
+            };
             // A moment that has passed when the call arrives is refused.
             eventually("it is stored before its end", SOON, async || {
                 let (_, now) = ride.store.schedule(&ScheduleId::new("x").unwrap()).await.unwrap();
-                ride.client.schedule(name, schedule(now + 500), job()).await
+                ride.client.schedule(name, until(now + 500), job()).await
             })
             .await;
         }
