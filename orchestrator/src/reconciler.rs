@@ -5,6 +5,9 @@
 //! program; hence each repair is counted and logged. It goes through `advance` and the desk as
 //! any other event, so that one that was merely on its way is late, and changes nothing.
 //!
+//! Some words of callers came with entries of the inbox alone: to cancel, to try again, a signal.
+//! Their records say so as well, which is how a walk finds what the inbox has lost.
+//!
 //! A walk looks at every active workflow, a bounded step at a time. What it suspects is only
 //! repaired if the walk after it finds the same: an event may be on its way, and its entry in
 //! the inbox is the better witness.
@@ -28,13 +31,16 @@ pub const DEFAULT_WORKFLOWS: usize = 20;
 /// Jobs, or places of lanes, that one step looks at unless configured otherwise.
 pub const DEFAULT_JOBS: usize = 50;
 
+/// Most workflows or batches of one call that says what is wanted of them.
+const MAX_PAGE: usize = 100;
+
 /// Most suspicions that are carried from one walk to the next.
 const MAX_SUSPECTS: usize = 10_000;
 
 /// How workflows are walked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Workflows that are fetched at once; at least 1.
+    /// Workflows that are fetched at once, 1 to 100.
     pub workflows: usize,
     /// Jobs that one step looks at, 1 to 80.
     pub jobs: usize,
@@ -138,7 +144,7 @@ impl Reconciler {
                 fetched,
                 ..
             } if page.is_empty() && (next.is_some() || !*fetched) => {
-                let max = self.options.workflows.max(1);
+                let max = self.options.workflows.clamp(1, MAX_PAGE);
                 let found = desk.ledger().active(term, next.clone(), max).await?;
                 let seen = found.items.len();
                 let wishes = match seen {
@@ -163,8 +169,8 @@ impl Reconciler {
                 }
             },
             Place::Batches => {
-                let (batches, jobs) = (self.options.workflows.max(1), self.options.jobs);
-                let jobs = jobs.clamp(1, crate::desk::MAX_EVENTS - 1);
+                let batches = self.options.workflows.clamp(1, MAX_PAGE);
+                let jobs = self.options.jobs.clamp(1, crate::desk::MAX_EVENTS - 1);
                 let step = self.batches.step(desk, term, batches, jobs).await?;
                 Ok(step.unwrap_or_else(|| {
                     self.place = Place::Lanes { cursor: None };
