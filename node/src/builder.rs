@@ -221,10 +221,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Starts the node; see [`Node::start`].
+    /// Starts the node; see [`Node::start`](crate::Node::start).
     ///
     /// # Errors
-    /// Those of [`Node::start`], and mistakes of the builder.
+    /// Those of [`Node::start`](crate::Node::start), and mistakes of the builder.
     pub async fn start(self) -> Result<RunningNode, StartError> {
         self.build()?.start().await
     }
