@@ -129,6 +129,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     posts::posts_wait_in_order_until_they_are_delivered(&make().await).await;
     posts::a_child_is_made_once(&make().await).await;
     posts::a_parent_is_told_and_given_the_output(&make().await).await;
+    posts::an_end_for_a_task_that_is_gone_leaves_nothing(&make().await).await;
     posts::a_parent_that_makes_its_child_again_is_told_again(&make().await).await;
     posts::a_parent_that_asks_is_told_again(&make().await).await;
     posts::a_child_is_cancelled(&make().await).await;

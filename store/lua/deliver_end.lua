@@ -3,15 +3,15 @@
      it, and tells the leader of that shard. The first end that is delivered stays.
   keys    1 events, 2 record of the parent (wf:<id>)
   args    1 job of the task, 2 its name, 3 its iteration, 4 C completed, D failed, X cancelled,
-          5 output or why, 6 '1' to tell it again though it was told before
-  reply   1 told | 0 known already, or the parent is gone
+          5 output or why, 6 '1' to tell it again though it was told before, 7 index of the task
+  reply   1 told | 0 known already, or the task is gone with its section or its workflow
   events  none (those of the task come with the leader's turn)
 ]]
 --@include lib/base.lua
 --@include lib/packs.lua
 
 local job, name, iteration, letter, tail = unpack(ARGV, 1, 5)
-if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+if redis.call('HEXISTS', KEYS[2], 't' .. ARGV[7]) == 0 then return 0 end
 local new = redis.call('HSETNX', prefix .. 's:' .. stem_of(job), string.sub(job, 26),
   letter .. ' 0 0 0 0 ' .. now .. ' 0\n' .. tail)
 if new == 0 and ARGV[6] ~= '1' then return 0 end

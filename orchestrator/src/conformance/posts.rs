@@ -1,6 +1,6 @@
 //! The cases about what instances tell one another.
 
-use paceline_types::workflow::{Ending, Origin, Stage, TaskRecord};
+use paceline_types::workflow::{DroppedStart, Ending, Origin, Stage, TaskRecord};
 use paceline_types::{JobId, TaskName, WorkflowId, WorkflowStatus};
 
 use super::hands::{FROM_START, begun, empty, is_committed, read, revision, write};
@@ -53,13 +53,16 @@ async fn deliver<B: Bed>(bed: &B, term: &Term, times: usize) {
 async fn spawned<B: Bed>(bed: &B, term: &Term) -> (WorkflowId, Spawn) {
     let (parent, ..) = begun(bed, term, "p q<p").await;
     let spawn = spawn(parent, 1, "q");
-    post(
-        bed,
-        term,
-        parent,
-        vec![Post::Spawn(Box::new(spawn.clone()))],
-    )
-    .await;
+    let dispatched = TaskRecord::Dispatched {
+        iteration: 0,
+        evaluations: 0,
+    };
+    let commit = Commit {
+        tasks: vec![(1, dispatched)],
+        posts: vec![Post::Spawn(Box::new(spawn.clone()))],
+        ..empty(parent, revision(bed, term, parent).await)
+    };
+    assert!(is_committed(write(bed, term, commit).await));
     deliver(bed, term, 1).await;
     (parent, spawn)
 }
@@ -171,6 +174,31 @@ pub(super) async fn a_parent_is_told_and_given_the_output<B: Bed>(bed: &B) {
     let results = bed.ledger().results(&term, &[job]).await.expect("results");
     let result = results[0].as_ref().expect("the output");
     assert_eq!(value(result), value(br#"{"sum":3}"#));
+}
+
+pub(super) async fn an_end_for_a_task_that_is_gone_leaves_nothing<B: Bed>(bed: &B) {
+    let (_tenure, term) = term(1);
+    let (parent, spawn) = spawned(bed, &term).await;
+    let child = spawn.child;
+    close(bed, &term, child, Stage::Completed).await;
+    let dropped = DroppedStart {
+        index: 1,
+        iteration: 0,
+        newest: true,
+    };
+    let commit = Commit {
+        dropped: vec![dropped],
+        ..empty(parent, revision(bed, &term, parent).await)
+    };
+    assert!(is_committed(write(bed, &term, commit).await));
+    let before = read(bed, &term, FROM_START).await.len();
+    let ended = Post::ended(child, spawn.origin, &Stage::Completed).expect("an end");
+    post(bed, &term, parent, vec![ended, Post::Ask { child }]).await;
+    deliver(bed, &term, 1).await;
+    assert_eq!(told(bed, &term, before).await, []);
+    let job = JobId::of_task(parent, 1, 0);
+    let results = bed.ledger().results(&term, &[job]).await;
+    assert_eq!(results.expect("results"), [None]);
 }
 
 pub(super) async fn a_parent_that_makes_its_child_again_is_told_again<B: Bed>(bed: &B) {

@@ -167,7 +167,9 @@ impl State {
             let (_, name): &(Origin, TaskName) = kept.origin.as_ref()?;
             Some(name.clone())
         });
-        let Some(name) = name.filter(|_| self.workflows.contains_key(&parent)) else {
+        let waits = self.workflows.get(&parent);
+        let waits = waits.is_some_and(|kept| kept.tasks.contains_key(&task));
+        let Some(name) = name.filter(|_| waits) else {
             return;
         };
         let job = JobId::of_task(parent, task, iteration);

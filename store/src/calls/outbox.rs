@@ -213,7 +213,8 @@ impl Store {
             .arg(origin.iteration)
             .arg(letter.to_string())
             .bytes(&tail)
-            .arg(u8::from(again));
+            .arg(u8::from(again))
+            .arg(origin.task);
         text_of("deliver_end", self.link.call(&call).await?)?;
         Ok(())
     }

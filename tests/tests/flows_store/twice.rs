@@ -6,7 +6,7 @@ use paceline_types::workflow::{Origin, Stage};
 use paceline_types::{IdempotencyKey, JobId, LimitKey, ShardIndex, SignalName, WorkflowId};
 use serde_json::value::to_raw_value;
 
-use crate::{LONG, Left, at, completed, everything_twice, failed, name, plain};
+use crate::{LONG, Left, at, completed, dispatched, everything_twice, failed, name, plain};
 
 /// Trap W4, rows 74, 82, 84, 85 and 87.
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +47,7 @@ async fn a_life_of_calls_that_come_twice() {
             (JobId::of_task(id, 3, 0), Left::Value("3".to_owned())),
         ];
         next.history = vec![(1, completed(0))];
+        next.tasks = vec![(2, dispatched(0))];
         next.alarms = vec![(Alarm::Retry, Some(LONG))];
         next.posts = vec![spawn()];
     })

@@ -16,8 +16,8 @@ fn leader(env: &Env) -> NodeBuilder {
 }
 
 feature_test! {
-    /// Row 66, W6: the ends of jobs, of a child's job and of items, and the start of a workflow, are
-    /// lost on their way to the leader. The next one's walks find all of them.
+    /// Row 66, W6: the ends of jobs and of a child's job, and the starts of a batch and of a workflow,
+    /// are lost on their way to the leader. The next one's walks find all of them.
     async fn ends_that_are_lost_are_found(env: Env) {
         let mut bench = Bench::idle(env.store().await);
         bench.work(env.node().roles([Role::Worker])).await;
