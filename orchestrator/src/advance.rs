@@ -12,8 +12,8 @@
 //! and itself at last. Everything that is reset is done, as the condition waits for all of it, and
 //! nothing begins in between, as resets come first of what the limit allows. A generator is
 //! `Expanded` while its section runs, and completes with the last task of it. One that is reset drops
-//! its section; what is kept of the tasks in it is removed before anything else begins, so that it
-//! takes the room of one section, however often the generator starts.
+//! its section; the records of the tasks in it go to the history before anything else begins, so
+//! that what is loaded takes the room of one section, however often the generator starts.
 //!
 //! An instance that ends goes through `Ending`: nothing new is dispatched, each open job is asked
 //! to stop, and the end is told when the last of them has ended. The first cause stays. Tasks
@@ -214,13 +214,13 @@ impl Step<'_> {
         );
     }
 
-    /// Has what is kept of dropped tasks removed.
-    fn remove_dropped(&mut self) {
+    /// Has the records of dropped tasks moved to the history.
+    fn put_dropped_away(&mut self) {
         while self.can_act()
-            && let Some(start) = self.instance.next_dropped()
+            && let Some(task) = self.instance.next_dropped()
         {
             self.acted();
-            self.transition.dropped.push(start);
+            self.transition.dropped.push(task);
         }
     }
 

@@ -125,7 +125,7 @@ pub async fn exercise<B: Bed, F: Future<Output = B>>(make: impl Fn() -> F) {
     lives::a_conclusion_stays(&make().await).await;
     lives::starts_that_are_over_stand_beside(&make().await).await;
     lives::the_newest_section_counts(&make().await).await;
-    flows::what_went_with_its_section_is_removed(&make().await).await;
+    flows::what_went_with_its_section_is_put_away(&make().await).await;
     posts::posts_wait_in_order_until_they_are_delivered(&make().await).await;
     posts::a_child_is_made_once(&make().await).await;
     posts::a_parent_is_told_and_given_the_output(&make().await).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{JobId, WorkflowId, WorkflowStatus};
 
 use crate::instance::Instance;
@@ -19,7 +19,7 @@ pub(crate) struct Draft {
     tasks: BTreeMap<u32, TaskRecord>,
     history: Vec<(u32, TaskRecord)>,
     sections: Vec<Section>,
-    dropped: Vec<DroppedStart>,
+    dropped: Vec<u32>,
     conclusions: Vec<Conclusion>,
     posts: Vec<Post>,
     dispatches: Vec<TaskJob>,

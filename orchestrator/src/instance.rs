@@ -113,9 +113,8 @@ pub struct Instance {
     unkept: BTreeSet<u32>,
     /// While restarting: tasks that were passed by behind one that was reset.
     stale: BTreeSet<u32>,
-    /// Tasks that went with their section and of which records are kept still: the newest start of
-    /// each.
-    dropped: BTreeMap<u32, u32>,
+    /// Tasks that went with their section and whose records are kept still.
+    dropped: BTreeSet<u32>,
     /// What was worked out before and can be worked out again.
     cache: WorkedOut,
 }
@@ -124,8 +123,6 @@ pub struct Instance {
 #[derive(Clone, Debug, Default)]
 struct WorkedOut {
     maps: BTreeMap<u32, MapWork>,
-    /// The dropped task of which starts were removed, but not all, and the next of these.
-    removing: Option<(u32, u32)>,
 }
 
 /// What is known of a map while it runs, by the base of its section.
@@ -170,7 +167,7 @@ impl Instance {
             failed: BTreeSet::new(),
             unkept: BTreeSet::new(),
             stale: BTreeSet::new(),
-            dropped: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             cache: WorkedOut::default(),
             plan,
         };

@@ -55,7 +55,7 @@ pub struct Tally {
     pub cancels: u64,
     /// Starts that went to the history.
     pub history: u64,
-    /// Starts that were removed because they went with their section.
+    /// Tasks whose records went to the history with their section.
     pub dropped: u64,
     /// Results that were kept of what ran on no node.
     pub conclusions: u64,

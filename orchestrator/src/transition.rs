@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{EventKind, JobId, SignalName, TaskName, WorkflowId, WorkflowStatus};
 
 use crate::ports::{Alarm, Conclusion, Spawn, TaskEvent, TaskJob, TaskOutcome};
@@ -66,8 +66,8 @@ pub struct Transition {
     pub history: Vec<(u32, TaskRecord)>,
     /// Tasks that were added.
     pub sections: Vec<Section>,
-    /// Starts of tasks that went with their section, of which nothing is kept any more.
-    pub dropped: Vec<DroppedStart>,
+    /// Tasks that went with their section: their records go to the history.
+    pub dropped: Vec<u32>,
     /// What must happen, in this order.
     pub effects: Vec<Effect>,
     /// What to tell, in this order: exactly one event for each transition of the instance and

@@ -81,9 +81,9 @@ impl Step<'_> {
             self.deliver_signals();
             self.decide();
             self.rewind();
-            self.remove_dropped();
+            self.put_dropped_away();
             self.gather();
-            // With anything left to reset or to remove there is no room to begin something.
+            // With anything left to reset or to put away there is no room to begin something.
             self.begin_tasks();
             if !self.is_running() {
                 return;

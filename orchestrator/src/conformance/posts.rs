@@ -1,6 +1,6 @@
 //! The cases about what instances tell one another.
 
-use paceline_types::workflow::{DroppedStart, Ending, Origin, Stage, TaskRecord};
+use paceline_types::workflow::{Ending, Origin, Stage, TaskRecord};
 use paceline_types::{JobId, TaskName, WorkflowId, WorkflowStatus};
 
 use super::hands::{FROM_START, begun, empty, is_committed, read, revision, write};
@@ -181,13 +181,8 @@ pub(super) async fn an_end_for_a_task_that_is_gone_leaves_nothing<B: Bed>(bed: &
     let (parent, spawn) = spawned(bed, &term).await;
     let child = spawn.child;
     close(bed, &term, child, Stage::Completed).await;
-    let dropped = DroppedStart {
-        index: 1,
-        iteration: 0,
-        newest: true,
-    };
     let commit = Commit {
-        dropped: vec![dropped],
+        dropped: vec![1],
         ..empty(parent, revision(bed, &term, parent).await)
     };
     assert!(is_committed(write(bed, &term, commit).await));

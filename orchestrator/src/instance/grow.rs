@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use paceline_types::workflow::{DroppedStart, TaskRecord, Work};
+use paceline_types::workflow::{TaskRecord, Work};
 
 use super::take::turn;
 use super::unit::{Body, Unit};
@@ -44,8 +44,8 @@ impl Instance {
         };
         let (base, end) = (unit.base, unit.base + unit.len());
         for (index, place) in (base..end).zip(0..) {
-            if let Some(record) = unit.record(place) {
-                self.dropped.insert(index, record.iteration());
+            if unit.record(place).is_some() {
+                self.dropped.insert(index);
             }
         }
         for inner in self.units.generators_in(base, end) {
@@ -97,9 +97,9 @@ impl Instance {
         }
     }
 
-    /// A task that is kept still although its section is gone.
-    pub(super) fn find_dropped(&mut self, index: u32, record: &TaskRecord) {
-        self.dropped.insert(index, record.iteration());
+    /// A task whose record is kept still although its section is gone.
+    pub(super) fn find_dropped(&mut self, index: u32) {
+        self.dropped.insert(index);
     }
 
     /// Whether records of dropped tasks are kept still.
@@ -107,25 +107,8 @@ impl Instance {
         !self.dropped.is_empty()
     }
 
-    /// The next start of a dropped task to be removed, which is taken to be gone then.
-    ///
-    /// The newest one of a task is the last, so that an instance that is loaded meanwhile knows by
-    /// its record that there are others.
-    pub(crate) fn next_dropped(&mut self) -> Option<DroppedStart> {
-        let (&index, &newest) = self.dropped.first_key_value()?;
-        let iteration = match self.cache.removing.take() {
-            Some((of, next)) if of == index => next,
-            _ => 0,
-        };
-        if iteration == newest {
-            self.dropped.remove(&index);
-        } else {
-            self.cache.removing = Some((index, iteration + 1));
-        }
-        Some(DroppedStart {
-            index,
-            iteration,
-            newest: iteration == newest,
-        })
+    /// The next dropped task whose record is to go, which is taken to be gone then.
+    pub(crate) fn next_dropped(&mut self) -> Option<u32> {
+        self.dropped.pop_first()
     }
 }

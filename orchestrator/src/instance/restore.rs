@@ -35,7 +35,7 @@ impl Instance {
     /// The instance that was kept. `plan` is that of its definition.
     ///
     /// Of the sections those count whose generator is at the start that added them; records of
-    /// tasks of others are to be removed. Passed over are signals whose entry in the inbox is still to come.
+    /// tasks of others are to go. Passed over are signals whose entry in the inbox is still to come.
     /// Of those entries, the ones whose signal was acknowledged meanwhile tell of nothing.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Instance {
                 return Err(BrokenInstance::NoSuchTask { index, tasks });
             }
             if Hook::of_index(index).is_none() && instance.units.of(index).is_none() {
-                instance.find_dropped(index, &record);
+                instance.find_dropped(index);
             }
             instance.take(index, record);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use paceline_types::workflow::{DroppedStart, Hook};
+use paceline_types::workflow::Hook;
 use paceline_types::{JobId, WorkflowId};
 
 use super::{JobState, Kept, MemoryJob, State};
@@ -76,7 +76,7 @@ fn check(commit: &Commit) {
     assert_eq!(
         dropped.len(),
         commit.dropped.len(),
-        "a start is dropped twice"
+        "a task is dropped twice"
     );
 }
 
@@ -159,8 +159,8 @@ impl State {
             self.post(post);
         }
         let workflow = commit.workflow;
-        for start in commit.dropped {
-            self.drop_start(workflow, start);
+        for task in commit.dropped {
+            self.put_away(workflow, task);
         }
         self.log
             .extend(commit.events.into_iter().map(|event| (workflow, event)));
@@ -187,24 +187,26 @@ impl State {
         }
     }
 
-    /// Removes what is kept of a start that went with its section.
-    fn drop_start(&mut self, workflow: WorkflowId, start: DroppedStart) {
+    /// Moves the record of a task that went with its section to the history.
+    fn put_away(&mut self, workflow: WorkflowId, index: u32) {
         self.tally.dropped += 1;
-        let job = JobId::of_task(workflow, start.index, start.iteration);
-        let before = self.jobs.remove(&job);
-        assert!(
-            before.is_none_or(|job| matches!(job.state, JobState::Ended(_))),
-            "{job} is dropped and has not ended"
-        );
-        self.concluded.remove(&job);
         let Some(kept) = self.workflows.get_mut(&workflow) else {
             return;
         };
-        kept.history.remove(&(start.index, start.iteration));
-        if start.newest {
-            kept.tasks.remove(&start.index);
-            kept.sections.remove(&start.index);
-        }
+        kept.sections.remove(&index);
+        let Some(record) = kept.tasks.remove(&index) else {
+            return;
+        };
+        let job = JobId::of_task(workflow, index, record.iteration());
+        let ended = |job: &MemoryJob| matches!(job.state, JobState::Ended(_));
+        let before = self.jobs.get(&job);
+        assert!(
+            before.is_none_or(ended),
+            "{job} is dropped and has not ended"
+        );
+        let start = (index, record.iteration());
+        let before = kept.history.insert(start, record);
+        assert!(before.is_none(), "start {start:?} is over twice");
     }
 }
 

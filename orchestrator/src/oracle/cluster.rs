@@ -65,7 +65,7 @@ struct Kept {
     continued_from: Option<WorkflowId>,
     inbox: VecDeque<Event>,
     alarms: BTreeSet<Alarm>,
-    /// Tasks of which nothing is kept any more, but in the picture.
+    /// Tasks whose records went to the history; they stay in the picture.
     dropped: BTreeSet<u32>,
     more: bool,
     wanted: Vec<JobId>,
@@ -85,8 +85,6 @@ pub struct Cluster {
     instances: BTreeMap<WorkflowId, Kept>,
     jobs: BTreeMap<JobId, Job>,
     left: BTreeMap<JobId, Left>,
-    /// Jobs that went with their section.
-    removed: BTreeSet<JobId>,
     root: WorkflowId,
     steps: usize,
     /// What happened to the root.
@@ -116,7 +114,6 @@ impl Cluster {
             mishaps,
             instances: BTreeMap::new(),
             jobs: BTreeMap::new(),
-            removed: BTreeSet::new(),
             left: BTreeMap::new(),
             root,
             steps: 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{
     BatchId, EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId, WorkflowStatus,
 };
@@ -54,11 +54,10 @@ pub struct Commit {
     pub history: Vec<(u32, TaskRecord)>,
     /// Tasks that were added; one replaces an older one of the same generator.
     pub sections: Vec<Section>,
-    /// Starts of tasks that went with their section, after all that this commit writes of them: their
-    /// records, in `tasks` or `history`, and their jobs or what was concluded in their place are
-    /// removed; with the newest start of a task the section that it added as well. What is gone
+    /// Tasks that went with their section, after all that this commit writes of them: the record of
+    /// the newest start goes to the history, and the section that it added is removed. What is gone
     /// already stays so.
-    pub dropped: Vec<DroppedStart>,
+    pub dropped: Vec<u32>,
     /// Results of what ran on no node. A value takes the place of what a job answered that is of no
     /// use; anything else that is there already stays.
     pub conclusions: Vec<Conclusion>,

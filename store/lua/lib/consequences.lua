@@ -1,6 +1,5 @@
 --@include lib/making.lua
 --@include lib/succeeding.lua
---@include lib/forgetting.lua
 -- What few commits have beside records, plain jobs and events. Four arguments each: a letter and
 --   j  job, '<ident> <policy>\n<body>', '': a job with limits, moments, tags or a trail
 --   v  job, JSON, '': a result of what ran on no node, or of a job whose answer is of no use
@@ -8,8 +7,7 @@
 --   h  workflow, field of wh:<id>, record: a start of a task that is over
 --   p  post as JSON, '', '': what another instance must be told
 --   n  workflow, new workflow, job: the instance that it goes on as; see succeeding.lua
---   d  workflow, job, index or field of wh:<id>: a start of a task that went with its section, the
---      newest one by the task's index; they come last of their workflow
+--   d  workflow, index, '': a task that went with its section; they come last of their workflow
 
 -- Leaves a result under the job of a task that ran on no node. One that is there stays.
 local function conclude(job, result)
@@ -44,18 +42,19 @@ local function take_signal(workflow, number)
   return signal and string.match(signal, '^[^\n]*\n(.*)$') or 'null'
 end
 
--- Removes the record of a start whose job is removed.
-local function drop_start(workflow, field)
-  if string.find(field, '.', 1, true) then
-    redis.call('HDEL', prefix .. 'wh:' .. workflow, field)
-  else
-    redis.call('HDEL', prefix .. 'wf:' .. workflow, 't' .. field, 'x' .. field)
+-- Moves the record of a task, '<letter> <iteration> ...', to those of starts that are over.
+local function put_away(workflow, index)
+  local name, field = prefix .. 'wf:' .. workflow, 't' .. index
+  local record = redis.call('HGET', name, field)
+  if record then
+    local iteration = string.match(record, '^%a (%d+)')
+    redis.call('HSET', prefix .. 'wh:' .. workflow, index .. '.' .. iteration, record)
   end
+  redis.call('HDEL', name, field, 'x' .. index)
 end
 
 -- ARGV[first] says how many there are.
 local function follow_consequences(first)
-  local dropped = {}
   for place = first + 1, first + 4 * tonumber(ARGV[first]), 4 do
     local letter, one, two, three = ARGV[place], ARGV[place + 1], ARGV[place + 2], ARGV[place + 3]
     if letter == 'j' then
@@ -72,9 +71,7 @@ local function follow_consequences(first)
     elseif letter == 'n' then
       succeed(one, two, three)
     elseif letter == 'd' then
-      drop_start(one, three)
-      dropped[#dropped + 1] = two
+      put_away(one, two)
     end
   end
-  forget_jobs(dropped)
 end

@@ -11,9 +11,9 @@
 //!  - `g<number>`: the name of a signal that no task has taken.
 //!
 //! Beside it, where there is something to keep: `wh:<id>`, a hash of `<index>.<iteration>` to the
-//! record of a start that is over, but of tasks that went with their section; no turn of the leader
-//! reads it; `sg:<id>`, a hash of pending signals, number to `<sent ms> <name>\n<payload>`; `sk:<id>`
-//! and `sk:<id>:due`, a hash and a sorted set of the keys that signals were sent with, see
+//! record of a start that is over, or whose task went with its section; no turn of the leader reads
+//! it; `sg:<id>`, a hash of pending signals, number to `<sent ms> <name>\n<payload>`; `sk:<id>` and
+//! `sk:<id>:due`, a hash and a sorted set of the keys that signals were sent with, see
 //! `lua/signal.lua`.
 
 use bytes::Bytes;

@@ -12,7 +12,7 @@ use paceline_store::calls::workflow::StoredWorkflow;
 use paceline_store::{Store, StoreOptions};
 use paceline_tests::{Proxy, log, open, shared_redis, store_at, unique_namespace};
 use paceline_types::node::{NodeInfo, PoolStats};
-use paceline_types::workflow::{DroppedStart, Header, Section, Stage, TaskRecord};
+use paceline_types::workflow::{Header, Section, Stage, TaskRecord};
 use paceline_types::{
     JobId, JobSpec, NodeId, Settlement, ShardIndex, TaskName, TierWeights, WorkflowId,
 };
@@ -250,7 +250,7 @@ pub(crate) struct Next {
     pub(crate) tasks: Vec<(u32, TaskRecord)>,
     pub(crate) history: Vec<(u32, TaskRecord)>,
     pub(crate) sections: Vec<Section>,
-    pub(crate) dropped: Vec<DroppedStart>,
+    pub(crate) dropped: Vec<u32>,
     pub(crate) conclusions: Vec<(JobId, Left)>,
     pub(crate) posts: Vec<Post>,
     pub(crate) successor: Option<(WorkflowId, JobId)>,

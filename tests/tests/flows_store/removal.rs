@@ -7,9 +7,7 @@ use paceline_store::calls::inbox::InboxItem;
 use paceline_store::calls::outbox::ChildPhase;
 use paceline_store::calls::turn::Settle;
 use paceline_tests::shared_redis;
-use paceline_types::workflow::{
-    DroppedStart, Hook, Origin, Section, SectionBody, Stage, TaskRecord,
-};
+use paceline_types::workflow::{Hook, Origin, Section, SectionBody, Stage, TaskRecord};
 use paceline_types::{
     Bytes, IdempotencyKey, JobId, Settlement, ShardIndex, SignalName, Tag, WorkflowId,
 };
@@ -211,16 +209,16 @@ async fn nothing_of_a_workflow_is_left() {
     assert_eq!(hand.store.workflow(id).await.unwrap(), None);
 }
 
-/// Row 88: what went with its section leaves nothing behind, long before the workflow is removed.
+/// Rows 38 and 88: what went with its section is not loaded any more, and stays as long as the workflow,
+/// with its jobs.
 #[tokio::test]
-async fn nothing_of_a_dropped_section_is_left() {
+async fn a_dropped_section_goes_with_its_workflow() {
     let hand = Hand::new().await;
     let mut raw = shared_redis().await.connect().await;
     let id = hand.begin(&plain(&["a"])).await;
     let node = hand.node().await;
     hand.commit(id, |next| next.tasks = vec![(0, completed(0))])
         .await;
-    let before = hand.left_over(&mut raw).await;
     for iteration in 0..2_u32 {
         hand.commit(id, |next| {
             let made = next.job(5, "m#1", |spec| {
@@ -239,13 +237,6 @@ async fn nothing_of_a_dropped_section_is_left() {
         .copy_audit(ShardIndex(0), hand.term)
         .await
         .unwrap();
-    let start = |index, iteration, newest| DroppedStart {
-        index,
-        iteration,
-        newest,
-    };
-    let during = hand.left_over(&mut raw).await;
-    assert!(during.len() > before.len() + 4, "{during:?}");
     hand.commit(id, |next| {
         let (generator, iteration, base) = (6, 0, 7);
         next.tasks = vec![(5, completed(1)), (6, completed(0))];
@@ -257,19 +248,26 @@ async fn nothing_of_a_dropped_section_is_left() {
         }];
         let concluded = JobId::of_task(id, 6, 0);
         next.conclusions = vec![(concluded, Left::Value("[]".to_owned()))];
-        next.dropped = vec![start(5, 0, false), start(5, 1, true), start(6, 0, true)];
+        next.dropped = vec![5, 6];
     })
     .await;
-    assert_eq!(hand.left_over(&mut raw).await, before);
-    let record = raw
-        .hkeys(hand.key(&format!("wf:{}", id.bare(&mut [0; 26]) as &str)))
-        .await
-        .unwrap();
-    let of_tasks = record
-        .iter()
-        .filter(|field| field.starts_with(['t', 'x']))
-        .collect::<Vec<_>>();
-    assert_eq!(of_tasks, ["t0"]);
+    let mut fields = async |kind: &str| -> Vec<String> {
+        let name = hand.key(&format!("{kind}:{}", id.bare(&mut [0; 26]) as &str));
+        let mut fields = raw.hkeys(name).await.unwrap();
+        fields.retain(|field| field.starts_with(['t', 'x', '5', '6']));
+        fields.sort();
+        fields
+    };
+    assert_eq!(fields("wf").await, ["t0"]);
+    assert_eq!(fields("wh").await, ["5.0", "5.1", "6.0"]);
+    for (task, iteration, result) in [(5, 0, "1"), (5, 1, "1"), (6, 0, "[]")] {
+        let left = hand.left(id, task, iteration).await;
+        assert_eq!(left.as_deref(), Some(result), "{task} {iteration}");
+    }
+    hand.close(id, Stage::Completed).await;
+    hand.age(&mut raw, id).await;
+    hand.sweep().await;
+    assert_eq!(hand.left_over(&mut raw).await, [] as [&str; 0]);
 }
 
 /// Row 81: a hook may take longer than the retention of its workflow.

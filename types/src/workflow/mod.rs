@@ -22,6 +22,6 @@ pub use plan::{
     Work, element_of, object, with_upstream,
 };
 pub use record::{Ending, Header, Stage, TaskRecord};
-pub use section::{DroppedStart, Origin, Section, SectionBody};
+pub use section::{Origin, Section, SectionBody};
 pub use task::{Precondition, ResultReuse, TaskDefinition, TaskKind};
 pub use validate::{MAX_DEPENDENCIES, MAX_ELEMENTS, MAX_LOOP, MAX_ROUTES, MAX_TASKS, TakenNames};

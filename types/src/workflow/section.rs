@@ -9,7 +9,7 @@ use crate::WorkflowId;
 ///
 /// They are numbered from `base` on, behind all that were numbered before. A section lives as long
 /// as its generator's record is of the same iteration; a generator that starts afresh gets a new
-/// one, with new numbers, and what is kept of the tasks of the old one is removed.
+/// one, with new numbers, and the records of the old one's tasks go to the history.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Section {
     /// Index of the generator.
@@ -58,17 +58,6 @@ impl Section {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// A start of a task that went with its section: nothing refers to it any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DroppedStart {
-    /// Index of the task.
-    pub index: u32,
-    /// Which start of it.
-    pub iteration: u32,
-    /// It is the newest one, whose record is that of the task. The older ones go first.
-    pub newest: bool,
 }
 
 /// The task of another workflow that an instance is the child of.

@@ -78,13 +78,12 @@ impl Kept {
         for section in &transition.sections {
             self.sections.insert(section.generator, section.clone());
         }
-        for start in &transition.dropped {
-            self.history.remove(&(start.index, start.iteration));
-            if start.newest {
-                let record = self.tasks.remove(&start.index).expect("it was kept");
-                assert_eq!(record.iteration(), start.iteration, "{start:?}");
-                self.sections.remove(&start.index);
-            }
+        for index in &transition.dropped {
+            let record = self.tasks.remove(index).expect("it was kept");
+            let start = (*index, record.iteration());
+            let before = self.history.insert(start, record);
+            assert_eq!(before, None, "{start:?} is over twice");
+            self.sections.remove(index);
         }
         for effect in &transition.effects {
             if let Effect::Conclude(conclusion) = effect
@@ -263,8 +262,8 @@ impl Run {
         }
     }
 
-    /// Applies a line of a script and goes on while there is something to do. How many starts were
-    /// dropped.
+    /// Applies a line of a script and goes on while there is something to do. How many tasks
+    /// were dropped.
     pub(super) fn settle(&mut self, line: &str) -> usize {
         let mut event = self.event(line);
         let mut dropped = 0;

@@ -37,14 +37,15 @@ impl Cluster {
         kept.picture.tasks.extend(transition.tasks);
         kept.picture.sections.extend(transition.sections);
         let mut dropped = Vec::new();
-        for start in transition.dropped {
-            if kept.picture.is_live(start.index) {
-                return Err(format!("{start:?} is dropped and its section is there"));
+        for task in transition.dropped {
+            if kept.picture.is_live(task) {
+                return Err(format!("task {task} is dropped and its section is there"));
             }
-            if start.newest {
-                kept.dropped.insert(start.index);
-            }
-            dropped.push(JobId::of_task(id, start.index, start.iteration));
+            kept.dropped.insert(task);
+            let Some(record) = kept.picture.tasks.get(&task) else {
+                return Err(format!("task {task} is dropped and had no record"));
+            };
+            dropped.push(JobId::of_task(id, task, record.iteration()));
         }
         kept.more = transition.more;
         kept.wanted = transition.wanted;
@@ -55,7 +56,6 @@ impl Cluster {
             if self.jobs.contains_key(&job) {
                 return Err(format!("{job} is dropped and has not ended"));
             }
-            self.removed.insert(job);
         }
         let costly = |effect: &&Effect| {
             matches!(
@@ -244,13 +244,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// What a job left, as those that depend on it are given it; nothing is left of one that was
-    /// removed.
+    /// What a job left, as those that depend on it are given it.
     pub(super) fn result(&self, job: JobId) -> Option<Bytes> {
-        self.left_by(job).filter(|_| !self.removed.contains(&job))
-    }
-
-    fn left_by(&self, job: JobId) -> Option<Bytes> {
         Some(match self.left.get(&job)? {
             Left::Value(value) => value.clone(),
             Left::Error(error) => json!({ "error": error }).to_string().into(),
@@ -258,9 +253,8 @@ impl Cluster {
         })
     }
 
-    /// What a job left, whether it was removed since or not.
     pub(super) fn read(&self, job: JobId) -> Option<Value> {
-        serde_json::from_slice(&self.left_by(job)?).ok()
+        serde_json::from_slice(&self.result(job)?).ok()
     }
 
     /// Ends a job as the script has it.
@@ -305,8 +299,7 @@ impl Cluster {
             composition: &job.composition,
             input: &kept.input,
         };
-        let read = |job| serde_json::from_slice(&self.result(job)?).ok();
-        worker::perform(&given, &read)
+        worker::perform(&given, &|job| self.read(job))
     }
 
     pub(super) fn may_ring(&self, kept: &super::Kept, alarm: Alarm) -> bool {

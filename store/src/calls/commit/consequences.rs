@@ -1,7 +1,7 @@
 //! What few commits have beside records, plain jobs and events. `lua/lib/consequences.lua` follows it.
 
+use paceline_types::WorkflowId;
 use paceline_types::id::ID_LEN;
-use paceline_types::{JobId, WorkflowId};
 use redis::RedisWrite as _;
 
 use super::workflows::{Commit, ConcludedBy, Dispatch};
@@ -23,7 +23,7 @@ impl Dispatch<'_> {
     }
 }
 
-/// One for each special job, past start, conclusion, post, successor and dropped start.
+/// One for each special job, past start, conclusion, post, successor and dropped task.
 pub(super) fn add(call: &mut Invocation, commits: &[&Commit<'_>]) -> Result<(), StoreError> {
     call.arg(commits.iter().map(|commit| count(commit)).sum::<usize>());
     for commit in commits {
@@ -65,15 +65,8 @@ pub(super) fn add(call: &mut Invocation, commits: &[&Commit<'_>]) -> Result<(), 
                 .arg(bare(to))
                 .arg(job.bare(&mut [0; ID_LEN]) as &str);
         }
-        for start in commit.dropped {
-            let job = JobId::of_task(commit.workflow, start.index, start.iteration);
-            call.arg("d")
-                .arg(bare(commit.workflow))
-                .arg(job.bare(&mut [0; ID_LEN]) as &str);
-            match start.newest {
-                true => call.write_arg_fmt(format_args!("{}", start.index)),
-                false => call.write_arg_fmt(format_args!("{}.{}", start.index, start.iteration)),
-            }
+        for task in commit.dropped {
+            call.arg("d").arg(bare(commit.workflow)).arg(*task).arg("");
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paceline_types::id::ID_LEN;
-use paceline_types::workflow::{DroppedStart, Header, Section, TaskRecord};
+use paceline_types::workflow::{Header, Section, TaskRecord};
 use paceline_types::{EventKind, JobId, JobSpec, TaskName, TaskType, WorkflowId};
 use redis::RedisWrite as _;
 
@@ -29,9 +29,9 @@ pub struct Commit<'a> {
     pub history: &'a [(u32, TaskRecord)],
     /// Tasks that were added; one replaces an older one of its generator.
     pub sections: &'a [Section],
-    /// Starts of tasks that went with their section: their records and jobs are removed, after all
-    /// that this commit writes of them.
-    pub dropped: &'a [DroppedStart],
+    /// Tasks that went with their section: their records go to the history, after all that this
+    /// commit writes of them.
+    pub dropped: &'a [u32],
     /// Results of what ran on no node.
     pub conclusions: Vec<Conclusion<'a>>,
     /// What other instances must be told, in order.
