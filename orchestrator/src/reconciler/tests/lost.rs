@@ -45,6 +45,28 @@ async fn tick(troupe: &mut Troupe) {
     panic!("it does not settle");
 }
 
+/// The child is asked for, and nobody hears of it.
+async fn lose_child(troupe: &mut Troupe) {
+    let ledger = troupe.ledger.clone();
+    troupe.settle().await.expect("settled");
+    work(&ledger, ledger.claim(1));
+    tick(troupe).await;
+    assert!(matches!(ledger.outbox()[..], [Post::Spawn(_)]));
+    ledger.lose_posts();
+}
+
+/// The child has ended, and its parent is not told.
+async fn lose_end_of_child(troupe: &mut Troupe) {
+    let ledger = troupe.ledger.clone();
+    for _ in 0..2 {
+        troupe.settle().await.expect("settled");
+        work(&ledger, ledger.claim(1));
+    }
+    tick(troupe).await;
+    assert!(matches!(ledger.outbox()[..], [Post::Ended { .. }]));
+    ledger.lose_posts();
+}
+
 /// The first walk suspects, the second repairs.
 pub(super) async fn walk_twice(troupe: &mut Troupe) -> usize {
     assert_eq!(troupe.walk().await, 0, "it may be on its way");
@@ -55,11 +77,7 @@ pub(super) async fn walk_twice(troupe: &mut Troupe) -> usize {
 #[tokio::test]
 async fn a_child_that_was_never_made_is_made() {
     let (ledger, workflow, mut troupe) = play(&parent());
-    troupe.settle().await.expect("settled");
-    work(&ledger, ledger.claim(1));
-    tick(&mut troupe).await;
-    assert!(matches!(ledger.outbox()[..], [Post::Spawn(_)]));
-    ledger.lose_posts();
+    lose_child(&mut troupe).await;
     assert_eq!(walk_twice(&mut troupe).await, 1);
     troupe.finish().await;
     check_over(&ledger);
@@ -74,13 +92,7 @@ async fn a_child_that_was_never_made_is_made() {
 #[tokio::test]
 async fn a_parent_that_was_not_told_is_told() {
     let (ledger, workflow, mut troupe) = play(&parent());
-    for _ in 0..2 {
-        troupe.settle().await.expect("settled");
-        work(&ledger, ledger.claim(1));
-    }
-    tick(&mut troupe).await;
-    assert!(matches!(ledger.outbox()[..], [Post::Ended { .. }]));
-    ledger.lose_posts();
+    lose_end_of_child(&mut troupe).await;
     assert_eq!(walk_twice(&mut troupe).await, 1);
     troupe.finish().await;
     check_over(&ledger);
@@ -93,13 +105,7 @@ async fn a_parent_that_was_not_told_is_told() {
 #[tokio::test]
 async fn a_suspended_parent_that_was_not_told_is_told() {
     let (ledger, workflow, mut troupe) = play(&parent());
-    for _ in 0..2 {
-        troupe.settle().await.expect("settled");
-        work(&ledger, ledger.claim(1));
-    }
-    tick(&mut troupe).await;
-    assert!(matches!(ledger.outbox()[..], [Post::Ended { .. }]));
-    ledger.lose_posts();
+    lose_end_of_child(&mut troupe).await;
     assert!(ledger.suspend(workflow));
     troupe.settle().await.expect("settled");
     assert_eq!(walk_twice(&mut troupe).await, 1);
@@ -117,11 +123,7 @@ async fn a_suspended_parent_that_was_not_told_is_told() {
 #[tokio::test]
 async fn a_child_that_was_never_made_waits_until_its_parent_is_resumed() {
     let (ledger, workflow, mut troupe) = play(&parent());
-    troupe.settle().await.expect("settled");
-    work(&ledger, ledger.claim(1));
-    tick(&mut troupe).await;
-    assert!(matches!(ledger.outbox()[..], [Post::Spawn(_)]));
-    ledger.lose_posts();
+    lose_child(&mut troupe).await;
     assert!(ledger.suspend(workflow));
     troupe.settle().await.expect("settled");
     for _ in 0..4 {
@@ -141,12 +143,7 @@ async fn a_child_that_was_never_made_waits_until_its_parent_is_resumed() {
 #[tokio::test]
 async fn a_parent_is_told_though_what_its_child_was_given_is_gone() {
     let (ledger, workflow, mut troupe) = play(&parent());
-    for _ in 0..2 {
-        troupe.settle().await.expect("settled");
-        work(&ledger, ledger.claim(1));
-    }
-    tick(&mut troupe).await;
-    ledger.lose_posts();
+    lose_end_of_child(&mut troupe).await;
     ledger.lose_job(JobId::of_task(workflow, 0, 0));
     assert_eq!(walk_twice(&mut troupe).await, 1);
     troupe.finish().await;

@@ -6,10 +6,11 @@ use paceline_types::workflow::{
     Hook, MapProgress, Section, SectionBody, Stage, TaskDefinition, TaskKind, TaskRecord,
     TaskState, WorkflowDefinition,
 };
-use paceline_types::{JobId, JobStatus, SignalName, TaskName, TaskType, WorkflowId};
+use paceline_types::{
+    Job, JobId, JobStatus, SignalName, TaskName, TaskType, UnixMillis, WorkflowId,
+};
 
 use super::StoredWorkflow;
-use super::view::Found;
 use crate::StoreError;
 
 /// Why a task was passed by.
@@ -26,6 +27,14 @@ pub(super) struct Placed<'a> {
     generated_by: Option<TaskName>,
     is_element: bool,
     task_type: Option<&'a str>,
+}
+
+/// What stands under the id of a task's job.
+pub(super) enum Found {
+    /// The job.
+    Job(Box<Job>),
+    /// The result of what ran on no node, since then.
+    Concluded(UnixMillis),
 }
 
 impl StoredWorkflow {

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use paceline_types::workflow::{
     Hook, Plan, Stage, TaskRecord, Workflow, WorkflowDefinition, WorkflowStatus,
 };
-use paceline_types::{JobId, ShardIndex, UnixMillis, WorkflowId};
+use paceline_types::{JobId, ShardIndex, WorkflowId};
 
 use super::StoredWorkflow;
-use super::tasks::{Placed, hook, place_tasks, task_view};
+use super::tasks::{Found, Placed, hook, place_tasks, task_view};
 use crate::calls::MAX_BATCH;
 use crate::calls::read;
 use crate::calls::turn::{failure, upstream_result};
@@ -159,14 +159,6 @@ impl Store {
             .collect();
         Ok(plan.output(&results))
     }
-}
-
-/// What stands under the id of a task's job.
-pub(super) enum Found {
-    /// The job.
-    Job(Box<paceline_types::Job>),
-    /// The result of what ran on no node, since then.
-    Concluded(UnixMillis),
 }
 
 fn broken(problem: &dyn std::fmt::Display) -> StoreError {
