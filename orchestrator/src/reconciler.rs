@@ -13,13 +13,15 @@
 //! the inbox is the better witness.
 
 mod batches;
+mod suspicions;
 mod unheard;
 mod visit;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use batches::BatchWalk;
 use paceline_types::{JobId, WorkflowId};
+use suspicions::Suspicions;
 
 use crate::desk::Desk;
 use crate::ports::{Alarm, Cursor, Lanes, Ledger, LedgerError, Outbox, Wish};
@@ -33,9 +35,6 @@ pub const DEFAULT_JOBS: usize = 50;
 
 /// Most workflows or batches of one call that says what is wanted of them.
 const MAX_PAGE: usize = 100;
-
-/// Most suspicions that are carried from one walk to the next.
-const MAX_SUSPECTS: usize = 10_000;
 
 /// How workflows are walked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,9 +109,7 @@ pub struct Reconciler {
     options: Options,
     place: Place,
     batches: BatchWalk,
-    /// What the walk before this one suspected, and what this one does.
-    before: BTreeSet<Suspect>,
-    suspects: BTreeSet<Suspect>,
+    suspicions: Suspicions<Suspect>,
 }
 
 impl Reconciler {
@@ -123,8 +120,7 @@ impl Reconciler {
             options,
             place: BEGINNING,
             batches: BatchWalk::default(),
-            before: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            suspicions: Suspicions::default(),
         }
     }
 
@@ -183,7 +179,7 @@ impl Reconciler {
                 let done = checked.next.is_none();
                 if done {
                     self.place = BEGINNING;
-                    self.before = std::mem::take(&mut self.suspects);
+                    self.suspicions.end_walk();
                 } else {
                     *cursor = checked.next;
                 }
@@ -214,14 +210,6 @@ impl Reconciler {
                 }
             }
         }
-    }
-
-    /// Whether the walk before suspected the same; remembers it for the next one.
-    fn stands_still(&mut self, suspect: Suspect) -> bool {
-        if self.suspects.len() < MAX_SUSPECTS {
-            self.suspects.insert(suspect);
-        }
-        self.before.contains(&suspect)
     }
 }
 

@@ -47,6 +47,12 @@ fn definition() -> WorkflowDefinition {
     WorkflowDefinition::from_json(&text.to_string()).expect("a definition")
 }
 
+/// The term of who leads.
+async fn term_of(store: &Store) -> u64 {
+    let seen = store.look(SHARD).await.expect("the lock");
+    seen.expect("a leader").term
+}
+
 /// Waits until another incarnation holds the lock; how long that took.
 async fn handed_over(store: &Store, before: u64) -> Duration {
     let began = Instant::now();
@@ -134,15 +140,11 @@ async fn killed_leaders_lose_nothing_and_repeat_nothing() {
     }
     for _ in 0..KILLS {
         let victim = leading(&nodes).await;
-        let before = store
-            .look(SHARD)
-            .await
-            .expect("the lock")
-            .expect("a leader");
+        let before = term_of(&store).await;
         let handles = submit(&client).await;
         let node = nodes.swap_remove(victim);
         node.kill();
-        let took = handed_over(&store, before.term).await;
+        let took = handed_over(&store, before).await;
         println!("killed: led again after {took:.2?}, lease {LEASE:?}");
         nodes.push(NodeProcess::start(&url, &args).await);
         finish(&client, &handles).await;
@@ -162,15 +164,11 @@ async fn a_planned_stop_hands_over() {
         nodes.push(NodeProcess::start(&url, &[]).await);
     }
     let victim = leading(&nodes).await;
-    let before = store
-        .look(SHARD)
-        .await
-        .expect("the lock")
-        .expect("a leader");
+    let before = term_of(&store).await;
     let handles = submit(&client).await;
     let node = nodes.swap_remove(victim);
     node.terminate();
-    let took = handed_over(&store, before.term).await;
+    let took = handed_over(&store, before).await;
     println!("stopped: led again after {took:.2?}");
     finish(&client, &handles).await;
     assert_once(&store, 1).await;

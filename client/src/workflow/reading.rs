@@ -1,6 +1,7 @@
 //! What a workflow was made of.
 
 use paceline_store::StoreError;
+use paceline_store::calls::workflow::StoredWorkflow;
 use paceline_types::{WorkflowDefinition, WorkflowId};
 
 use crate::Client;
@@ -15,16 +16,24 @@ impl Client {
         &self,
         id: WorkflowId,
     ) -> Result<Option<WorkflowDefinition>, StoreError> {
-        let Some(newest) = self.newest_instance(id).await? else {
-            return Ok(None);
+        let stored = match self.stored(id).await? {
+            None => match self.newest_instance(id).await? {
+                Some(newest) => self.stored(newest).await?,
+                None => None,
+            },
+            kept => kept,
         };
-        let found = self.store().load_workflows(id.shard(), &[newest]).await?;
-        let Some(stored) = found.into_iter().next().flatten() else {
+        let Some(stored) = stored else {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&stored.definition);
         let definition = WorkflowDefinition::from_json(&text);
         let unread = |_| StoreError::protocol("workflow", "the definition of a workflow", &text);
         definition.map(Some).map_err(unread)
+    }
+
+    async fn stored(&self, id: WorkflowId) -> Result<Option<StoredWorkflow>, StoreError> {
+        let found = self.store().load_workflows(id.shard(), &[id]).await?;
+        Ok(found.into_iter().next().flatten())
     }
 }

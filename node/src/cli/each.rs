@@ -2,13 +2,34 @@
 
 use std::fmt::Display;
 
+use paceline_client::Client;
 use serde::Serialize;
 
+use super::connect::connect;
 use super::failure::Failure;
+use super::options::Globals;
 use super::output::Output;
 
-/// Tells of one after the other; the first that failed decides how the command ends.
-pub(crate) struct Each {
+/// Does the same with one after the other, and tells what each does now (`goes on`) with the word for it
+/// in JSON, or why it does not; the first that failed decides how the command ends.
+pub(crate) async fn each<I: Serialize + Display, E: Into<Failure>>(
+    ids: &[I],
+    globals: &Globals,
+    output: Output,
+    act: impl AsyncFn(&Client, &I) -> Result<(&'static str, &'static str), E>,
+) -> Result<(), Failure> {
+    let client = connect(globals).await?;
+    let mut each = Each {
+        output,
+        first: None,
+    };
+    for id in ids {
+        each.tell(id, act(&client, id).await)?;
+    }
+    each.first.map_or(Ok(()), Err)
+}
+
+struct Each {
     output: Output,
     first: Option<Failure>,
 }
@@ -24,30 +45,21 @@ struct Told<'a, I> {
 }
 
 impl Each {
-    /// Nothing was told yet.
-    pub(crate) fn new(output: Output) -> Each {
-        Each {
-            output,
-            first: None,
-        }
-    }
-
-    /// Says what one does now (`goes on`), and in JSON the word for it; or why it does not.
-    pub(crate) fn tell<I: Serialize + Display>(
+    fn tell<I: Serialize + Display>(
         &mut self,
-        id: I,
+        id: &I,
         outcome: Result<(&str, &str), impl Into<Failure>>,
     ) -> Result<(), Failure> {
         match outcome {
             Ok((status, does)) => {
                 let told = Told {
-                    id: &id,
+                    id,
                     status: Some(status),
                     error: None,
                 };
                 self.output.either(&told, || format!("{id} {does}"))
             }
-            Err(failure) => self.failed(&id, failure.into()),
+            Err(failure) => self.failed(id, failure.into()),
         }
     }
 
@@ -64,10 +76,5 @@ impl Each {
             Some(_) => self.output.note(&format!("error: {}", failure.sentence)),
         }
         Ok(())
-    }
-
-    /// The end of the command.
-    pub(crate) fn end(self) -> Result<(), Failure> {
-        self.first.map_or(Ok(()), Err)
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use self::form::ScheduleOptions;
 use super::connect::connect;
+use super::each::each;
 use super::failure::{Failure, Kind};
 use super::job::JobOptions;
 use super::options::{FileArgument, Globals, PageOptions};
@@ -159,23 +160,23 @@ pub(crate) async fn run(
             output.either(&info, || tell::schedule(output, &info))
         }
         ScheduleCommand::Pause { ids } => {
-            let client = connect(globals).await?;
-            each(&ids, "paused", output, async |id| {
-                client.pause_schedule(id).await
+            each(&ids, globals, output, async |client, id| {
+                let done = client.pause_schedule(id).await;
+                done.map(|()| ("paused", "is paused"))
             })
             .await
         }
         ScheduleCommand::Resume { ids } => {
-            let client = connect(globals).await?;
-            each(&ids, "active", output, async |id| {
-                client.resume_schedule(id).await
+            each(&ids, globals, output, async |client, id| {
+                let done = client.resume_schedule(id).await;
+                done.map(|()| ("active", "is active"))
             })
             .await
         }
         ScheduleCommand::Delete { ids } => {
-            let client = connect(globals).await?;
-            each(&ids, "deleted", output, async |id| {
-                client.delete_schedule(id).await
+            each(&ids, globals, output, async |client, id| {
+                let done = client.delete_schedule(id).await;
+                done.map(|()| ("deleted", "is deleted"))
             })
             .await
         }
@@ -219,30 +220,6 @@ async fn apply(
     };
     let told = Told { id: &id, status };
     output.either(&told, || format!("{id} is {status}"))
-}
-
-/// Does one thing to schedules; the first that it cannot be done to decides the exit code, and
-/// the others go on.
-async fn each(
-    ids: &[ScheduleId],
-    status: &str,
-    output: Output,
-    act: impl AsyncFn(&ScheduleId) -> Result<(), ScheduleError>,
-) -> Result<(), Failure> {
-    let mut first: Option<Failure> = None;
-    for id in ids {
-        match act(id).await {
-            Ok(()) => output.either(&Told { id, status }, || format!("{id} is {status}"))?,
-            Err(error) => {
-                let failure = Failure::from(error);
-                match &first {
-                    None => first = Some(failure),
-                    Some(_) => output.note(&format!("error: {}", failure.sentence)),
-                }
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
 }
 
 fn told_counts(output: Output, id: &ScheduleId, counts: FiringCounts) -> Result<(), Failure> {

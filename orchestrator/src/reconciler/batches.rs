@@ -1,13 +1,14 @@
 //! The part of the walk that looks at batches: those that were accepted and have not begun, jobs that
 //! ended without a word, and moments that nobody waits for any more.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use paceline_types::batch::{BatchStage, ONETIME_PLACE};
 use paceline_types::{BatchId, JobId};
 
-use super::{MAX_SUSPECTS, Report};
+use super::Report;
+use super::suspicions::Suspicions;
 use crate::batch::{BatchEvent, BatchInstance};
 use crate::desk::{BatchArrival, Desk, MAX_EVENTS, Source, Work};
 use crate::ports::{BatchAlarm, BatchWish, Cursor, JobPhase, Ledger, LedgerError};
@@ -37,9 +38,7 @@ pub(super) struct BatchWalk {
     from: u32,
     next: Option<Cursor>,
     fetched: bool,
-    /// What the walk before this one suspected, and what this one does.
-    before: BTreeSet<Suspect>,
-    suspects: BTreeSet<Suspect>,
+    suspicions: Suspicions<Suspect>,
 }
 
 /// One batch, as far as a step looks at it.
@@ -110,7 +109,7 @@ impl BatchWalk {
         }
         if self.fetched && self.next.is_none() {
             self.fetched = false;
-            self.before = std::mem::take(&mut self.suspects);
+            self.suspicions.end_walk();
             return Ok(None);
         }
         let found = desk
@@ -162,7 +161,7 @@ impl BatchWalk {
         let stops = |event: &BatchEvent| matches!(event, BatchEvent::CancelRequested { .. });
         // To start what is to be cancelled would be for nothing.
         let starts = look.pending && !unheard.iter().any(stops);
-        if starts && self.stands_still(Suspect::Batch(batch)) {
+        if starts && self.suspicions.stands_still(Suspect::Batch(batch)) {
             repairs.events.push(BatchEvent::Start);
         }
         self.check_jobs(desk, term, batch, &look, &mut repairs)
@@ -207,7 +206,7 @@ impl BatchWalk {
                     outcome,
                 },
             };
-            if self.stands_still(Suspect::Job(job)) {
+            if self.suspicions.stands_still(Suspect::Job(job)) {
                 repairs.events.push(event);
             }
         }
@@ -227,7 +226,7 @@ impl BatchWalk {
             return Ok(());
         };
         let armed = desk.ledger().armed_batches(term, &[(batch, alarm)]).await?;
-        if armed == [true] || !self.stands_still(Suspect::Alarm(batch, alarm)) {
+        if armed == [true] || !self.suspicions.stands_still(Suspect::Alarm(batch, alarm)) {
             return Ok(());
         }
         match alarm {
@@ -250,7 +249,7 @@ impl BatchWalk {
                 | BatchEvent::Rang(_)
                 | BatchEvent::Continue => continue,
             };
-            if self.stands_still(suspect) && repairs.events.len() < MAX_EVENTS {
+            if self.suspicions.stands_still(suspect) && repairs.events.len() < MAX_EVENTS {
                 repairs.events.push(event);
             }
         }
@@ -265,14 +264,6 @@ impl BatchWalk {
                 self.from = 0;
             }
         }
-    }
-
-    /// Whether the walk before suspected the same; remembers it for the next one.
-    fn stands_still(&mut self, suspect: Suspect) -> bool {
-        if self.suspects.len() < MAX_SUSPECTS {
-            self.suspects.insert(suspect);
-        }
-        self.before.contains(&suspect)
     }
 }
 

@@ -59,7 +59,7 @@ impl Reconciler {
                 | Event::Rang(_)
                 | Event::Continue => continue,
             };
-            let stands_still = self.stands_still(suspect) && events.len() < MAX_EVENTS;
+            let stands_still = self.suspicions.stands_still(suspect) && events.len() < MAX_EVENTS;
             if let Event::Signalled { .. } = event {
                 in_order &= stands_still;
             }

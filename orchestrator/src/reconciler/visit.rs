@@ -86,7 +86,7 @@ impl Reconciler {
         let stops = |event: &Event| matches!(event, Event::CancelRequested { .. });
         // To start what is to be cancelled would be for nothing.
         let starts = look.pending && !unheard.iter().any(stops);
-        if starts && self.stands_still(Suspect::Workflow(workflow)) {
+        if starts && self.suspicions.stands_still(Suspect::Workflow(workflow)) {
             let shards = desk.ledger().shards();
             repairs.events.push(Event::Start { shards });
         }
@@ -139,7 +139,7 @@ impl Reconciler {
                     outcome,
                 },
             };
-            if self.stands_still(Suspect::Job(job)) {
+            if self.suspicions.stands_still(Suspect::Job(job)) {
                 repairs.events.push(event);
             }
         }
@@ -185,7 +185,7 @@ impl Reconciler {
         let mut missing = Vec::new();
         for ((index, task, iteration, child, stopping), phase) in open.into_iter().zip(phases) {
             let waits = phase == ChildPhase::Unfinished && !stopping;
-            if waits || !self.stands_still(Suspect::Child(child)) {
+            if waits || !self.suspicions.stands_still(Suspect::Child(child)) {
                 continue;
             }
             match (phase, stopping) {
@@ -248,7 +248,11 @@ impl Reconciler {
         }
         let armed = desk.ledger().armed(term, &moments).await?;
         for ((alarm, after), armed) in due.into_iter().zip(armed) {
-            if armed || !self.stands_still(Suspect::Alarm(workflow, alarm)) {
+            if armed
+                || !self
+                    .suspicions
+                    .stands_still(Suspect::Alarm(workflow, alarm))
+            {
                 continue;
             }
             match alarm {

@@ -6,7 +6,7 @@ use paceline_types::BatchId;
 
 use super::show;
 use crate::cli::connect::connect;
-use crate::cli::each::Each;
+use crate::cli::each::each;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::options::Globals;
 use crate::cli::output::Output;
@@ -54,24 +54,20 @@ pub(super) async fn cancel(
     globals: &Globals,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in ids {
+    each(ids, globals, output, async |client, &id| {
         let cancelled = client.cancel_batch(id, reason).await;
-        each.tell(id, cancelled.map(|()| ("cancelling", "is being cancelled")))?;
-    }
-    each.end()
+        cancelled.map(|()| ("cancelling", "is being cancelled"))
+    })
+    .await
 }
 
 /// Tries batches again.
 pub(super) async fn retry(retry: Retry, globals: &Globals, output: Output) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in &retry.ids {
+    each(&retry.ids, globals, output, async |client, &id| {
         let retried = client.retry_batch(id, !retry.all).await;
-        each.tell(id, retried.map(|()| ("running", "is tried again")))?;
-    }
-    each.end()
+        retried.map(|()| ("running", "is tried again"))
+    })
+    .await
 }
 
 impl From<BatchSubmitError> for Failure {

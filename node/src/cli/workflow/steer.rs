@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cli::connect::connect;
-use crate::cli::each::Each;
+use crate::cli::each::each;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::options::Globals;
 use crate::cli::output::Output;
@@ -68,17 +68,14 @@ pub(super) async fn suspend(
     globals: &Globals,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in ids {
+    each(ids, globals, output, async |client, &id| {
         let suspended = client.suspend_workflow(id).await;
-        let outcome = suspended.map(|now| match now {
+        suspended.map(|now| match now {
             true => ("suspended", "is suspended; what runs of it ends"),
             false => ("suspended", "was suspended before"),
-        });
-        each.tell(id, outcome)?;
-    }
-    each.end()
+        })
+    })
+    .await
 }
 
 /// Lets suspended workflows go on.
@@ -87,17 +84,14 @@ pub(super) async fn resume(
     globals: &Globals,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in ids {
+    each(ids, globals, output, async |client, &id| {
         let resumed = client.resume_workflow(id).await;
-        let outcome = resumed.map(|now| match now {
+        resumed.map(|now| match now {
             true => ("running", "goes on"),
             false => ("running", "was not suspended"),
-        });
-        each.tell(id, outcome)?;
-    }
-    each.end()
+        })
+    })
+    .await
 }
 
 /// Tries failed and cancelled workflows again.
@@ -106,13 +100,11 @@ pub(super) async fn retry(
     globals: &Globals,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in ids {
+    each(ids, globals, output, async |client, &id| {
         let retried = client.retry_workflow(id).await;
-        each.tell(id, retried.map(|()| ("running", "is tried again")))?;
-    }
-    each.end()
+        retried.map(|()| ("running", "is tried again"))
+    })
+    .await
 }
 
 /// Cancels workflows.
@@ -122,13 +114,11 @@ pub(super) async fn cancel(
     globals: &Globals,
     output: Output,
 ) -> Result<(), Failure> {
-    let client = connect(globals).await?;
-    let mut each = Each::new(output);
-    for &id in ids {
+    each(ids, globals, output, async |client, &id| {
         let cancelled = client.cancel_workflow(id, reason).await;
-        each.tell(id, cancelled.map(|()| ("cancelling", "is being cancelled")))?;
-    }
-    each.end()
+        cancelled.map(|()| ("cancelling", "is being cancelled"))
+    })
+    .await
 }
 
 impl From<SignalError> for Failure {
